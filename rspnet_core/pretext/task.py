@@ -1,0 +1,61 @@
+"""The interface of a pretext task: a model and its objective, nothing of devices, logging, DDP or checkpoints."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from rspnet_core.encoders.video_encoder import VideoEncoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretextBatch:
+    """Clips as the encoder takes them (RGB, augmented, normalised), in the order that the task's sampler planned."""
+
+    clips: Float[Tensor, "batch num_clips channel time height width"]
+    playback_speeds: Float[Tensor, "batch num_clips"]
+    video_index: Int64[Tensor, " batch"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepContext:
+    """What a step may depend on beside its batch. `step` counts optimizer steps from 0 over the whole run."""
+
+    step: int
+    num_steps: int
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretextOutput:
+    """A scalar loss, and detached scalars under the names that they are tracked by, without the "train/"."""
+
+    loss: Float[Tensor, ""]
+    metrics: dict[str, Float[Tensor, ""]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requirements:
+    """What a run must offer. The platform refuses to start a run that cannot, instead of training something else."""
+
+    min_num_videos: int = 1
+    min_global_batch_size: int = 1
+    reason: str = ""
+
+
+class PretextTask(nn.Module, ABC):
+    """Heads, queues and momentum encoders are submodules and buffers and go into the checkpoint; only `encoder` is
+    exported. `forward` changes no buffer that its own backward pass reads; `after_step` does that."""
+
+    encoder: VideoEncoder
+
+    @abstractmethod
+    def forward(self, batch: PretextBatch, context: StepContext) -> PretextOutput: ...
+
+    def after_step(self) -> None:
+        """Called once after each optimizer step: momentum updates, queues. Takes no gradient."""
+        return
+
+    def requirements(self) -> Requirements:
+        return Requirements()

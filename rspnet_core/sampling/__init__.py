@@ -1,0 +1,1 @@
+"""Which frames: pure arithmetic that returns frame indices; decoding obeys it. Imports numpy alone."""
