@@ -1,0 +1,88 @@
+"""The one way to a tracking store: it answers within seconds or there is one clear error; quiet logs."""
+
+import http.client
+import logging
+import os
+import socket
+import ssl
+import time
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from rspnet_platform.tracking.redaction import redact
+from rspnet_platform.tracking.tracking_config import sqlite_path
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_GATEWAY_ERRORS = (502, 503, 504)
+_DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+# MLflow's own defaults keep a caller waiting for 248 s on a refused port, far longer on a frozen server.
+_ENVIRONMENT_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+}
+
+
+def tracking_client(tracking_uri: str, *, num_attempts: int = 2) -> "MlflowClient":
+    """A client of a store that answers. Raises ConnectionError as `check_reachable` does."""
+    check_reachable(tracking_uri, num_attempts=num_attempts)
+    prepare_mlflow()
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri)
+
+
+def prepare_mlflow() -> None:
+    """Sets what MLflow reads from the environment, where the user has not; precedes any import of mlflow."""
+    for name, value in _ENVIRONMENT_DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    # Only matters where someone imported mlflow first: it reads the level once.
+    logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"].upper())
+
+
+def check_reachable(tracking_uri: str, *, timeout_seconds: float = 3.0, num_attempts: int = 2) -> None:
+    """Returns once the store answers; raises ConnectionError that names it after `num_attempts` short tries.
+
+    A SQLite store's folder is created.
+    """
+    if (database := sqlite_path(tracking_uri)) is not None:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        return
+    for attempt in range(num_attempts):
+        try:
+            return _probe(tracking_uri, timeout_seconds)
+        except (OSError, http.client.HTTPException) as error:
+            if attempt + 1 == num_attempts:
+                raise ConnectionError(
+                    f"no answer from the tracking store {redact(tracking_uri)}: {redact(str(error))}. Start "
+                    "it, or set --tracking.uri or MLFLOW_TRACKING_URI (sqlite:///PATH needs no server)"
+                ) from error
+            time.sleep(1.0)
+
+
+def _probe(tracking_uri: str, timeout_seconds: float) -> None:
+    parts = urlsplit(tracking_uri)
+    if parts.scheme in ("http", "https"):
+        _probe_server(tracking_uri, timeout_seconds)
+    elif parts.hostname and (port := parts.port or _DATABASE_PORTS.get(parts.scheme.partition("+")[0])):
+        socket.create_connection((parts.hostname, port), timeout=timeout_seconds).close()
+
+
+def _probe_server(tracking_uri: str, timeout_seconds: float) -> None:
+    """Any answer will do, also 403: who may in is MLflow's to say, with its own settings for TLS."""
+    parts = urlsplit(tracking_uri)
+    without_user = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    try:
+        urllib.request.urlopen(f"{without_user}/health", timeout=timeout_seconds).close()
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code in _GATEWAY_ERRORS:
+            raise
+    except urllib.error.URLError as error:
+        if not isinstance(error.reason, ssl.SSLError):
+            raise

@@ -1,0 +1,113 @@
+"""Metrics that a tracking server has not taken yet, one JSON object a line, oldest first."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from threading import RLock
+from typing import IO, NamedTuple
+
+from rspnet_platform.tracking.client import tracking_client
+
+MAX_METRICS_PER_BATCH = 1000
+
+
+class MetricPoint(NamedTuple):
+    """One value of one metric. Its timestamp is fixed when it is logged: sent twice, it is stored once."""
+
+    run_id: str
+    key: str
+    value: float
+    timestamp_milliseconds: int
+    step: int
+
+
+class MetricOutbox:
+    """A JSONL file that one process at a time writes; its threads take turns."""
+
+    _turn = RLock()
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __len__(self) -> int:
+        with self._turn:
+            return self._path.read_bytes().count(b"\n") if self._path.exists() else 0
+
+    def read(self) -> list[MetricPoint]:
+        """All points that wait. A last line that a crash cut short is left out; others raise ValueError."""
+        with self._turn:
+            lines = self._path.read_text().split("\n") if self._path.exists() else [""]
+        return [self._parse(number, line) for number, line in enumerate(lines[:-1], start=1)]
+
+    def append(self, points: Sequence[MetricPoint]) -> None:
+        """Adds points and waits until the disk has them."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._turn, self._path.open("a+b") as file:
+            self._cut_torn_line(file)
+            file.write("".join(_line(point) for point in points).encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def remove_first(self, num_points: int) -> None:
+        """Takes sent points off the front, atomically; the file goes when none are left."""
+        if num_points == 0:
+            return
+        with self._turn:
+            left = self.read()[num_points:]
+            temporary = self._path.with_name(self._path.name + ".new")
+            temporary.write_text("".join(map(_line, left)))
+            temporary.replace(self._path)
+            if not left:
+                self._path.unlink()
+
+    def _parse(self, number: int, line: str) -> MetricPoint:
+        try:
+            return MetricPoint(**json.loads(line))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{self._path} line {number} is not a metric: {line[:80]!r}") from error
+
+    def _cut_torn_line(self, file: IO[bytes]) -> None:
+        file.seek(0)
+        complete = file.read().rfind(b"\n") + 1
+        file.truncate(complete)
+
+
+def _line(point: MetricPoint) -> str:
+    return json.dumps(point._asdict()) + "\n"
+
+
+def send_outbox(tracking_uri: str, outbox: Path) -> int:
+    """Sends what waits in a file, oldest first, and returns how many metrics were sent.
+
+    Raises ConnectionError, or MLflow's exception, at the first batch that the server does not take; that one
+    and all later ones stay in the file. A crash between a sent batch and the file's update sends it again,
+    which SQL stores ignore: a metric with equal key, step, timestamp and value exists once.
+    """
+    file = MetricOutbox(outbox)
+    num_sent = 0
+    try:
+        for batch in batches(file.read()):
+            send_points(tracking_uri, batch)
+            num_sent += len(batch)
+    finally:
+        file.remove_first(num_sent)
+    return num_sent
+
+
+def send_points(tracking_uri: str, points: Sequence[MetricPoint]) -> None:
+    """Sends one batch of one run's points. Raises ConnectionError or MLflow's exception."""
+    client = tracking_client(tracking_uri, num_attempts=1)
+    from mlflow.entities import Metric
+
+    metrics = [Metric(point.key, point.value, point.timestamp_milliseconds, point.step) for point in points]
+    client.log_batch(points[0].run_id, metrics=metrics)
+
+
+def batches(points: Sequence[MetricPoint]) -> Iterator[list[MetricPoint]]:
+    """Cuts points, in order, into batches that MLflow takes: of one run each, and of bounded length."""
+    for _, of_one_run in groupby(points, key=lambda point: point.run_id):
+        of_one_run = list(of_one_run)
+        for start in range(0, len(of_one_run), MAX_METRICS_PER_BATCH):
+            yield of_one_run[start : start + MAX_METRICS_PER_BATCH]
