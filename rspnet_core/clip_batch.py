@@ -9,7 +9,8 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class ClipBatch:
-    """I420 planes stacked in rows: for a crop of S x S pixels, S rows of luma, then S/4 rows of U and S/4 of V.
+    """I420 planes stacked in rows: for a crop of S x S pixels, S rows of luma, then S/4 rows of U and S/4 of
+    V.
 
     `view_numbers` are in the order of `rspnet_core.sampling.views.VIEW_NUMBERS`.
     """
@@ -24,4 +25,6 @@ class ClipBatch:
         return len(self.video_index)
 
     def to(self, device: torch.device) -> "ClipBatch":
-        return ClipBatch(**{name: tensor.to(device, non_blocking=True) for name, tensor in vars(self).items()})
+        return ClipBatch(
+            **{name: tensor.to(device, non_blocking=True) for name, tensor in vars(self).items()}
+        )

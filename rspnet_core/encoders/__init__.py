@@ -1,4 +1,5 @@
-"""Encoders by name. A new one is a file and a line here; the dict holds import paths, so that listing costs no torch."""
+"""Encoders by name. A new one is a file and a line here; the dict holds import paths, so that listing costs
+no torch."""
 
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
@@ -13,7 +14,8 @@ ENCODERS = {
 
 
 def build_encoder(name: str) -> "VideoEncoder":
-    """A freshly initialised encoder. Draws from torch's global generator: seed it, or fork it, around the call."""
+    """A freshly initialised encoder. Draws from torch's global generator: seed it, or fork it, around the
+    call."""
     check_encoder_name(name)
     return resolve_name(ENCODERS[name])()
 

@@ -1,7 +1,7 @@
 """RSPNet's choices. Where the paper and its published code differ, the choice is a field with its reason."""
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from rspnet_core.encoders import check_encoder_name
 from rspnet_core.sampling.speed_pairs import SpeedPairSampler
@@ -16,22 +16,25 @@ HeadKind = Literal["linear", "mlp"]
 class RSPNetConfig:
     """Relative speed perception and appearance-focused video instance discrimination on one encoder.
 
-    `ranking_margin` is in cosine units and `ranking_weight` stands outside the hinge, so that neither depends on
-    `temperature` (paper, Fig. 2: no tau in L_m). The published code ranks cosines divided by T = 0.07 with margin
-    2.0, which is the same as margin 0.14 with weight 1/0.07 = 14.3: that is the default.
+    `ranking_margin` is in cosine units and `ranking_weight` stands outside the hinge, so that neither depends
+    on `temperature` (paper, Fig. 2: no tau in L_m). The published code ranks cosines divided by T = 0.07 with
+    margin 2.0, which is the same as margin 0.14 with weight 1/0.07 = 14.3: that is the default.
 
-    `instance_positives`: the paper's A-VID has one positive, a key of another speed ("other_speed"); the published
-    code sums the losses of both keys ("both", the default: the published numbers come from it).
+    `instance_positives`: the paper's A-VID has one positive, a key of another speed ("other_speed"); the
+    published code sums the losses of both keys ("both", the default: the published numbers come from it).
 
     `enqueued_keys`: the published code enqueues the other-speed key alone.
 
-    `mask_same_video`: a queue that holds older keys of the query's own video holds false negatives; they are left
-    out of the denominator. The published code does not mask (its queue, 16,384, exceeds UCF101's 9,537 videos).
-    Without masking, a queue as large as the data set is refused.
+    `mask_same_video`: a queue that holds older keys of the query's own video holds false negatives; they are
+    left out of the denominator. The published code does not mask (its queue, 16,384, exceeds UCF101's 9,537
+    videos). Without masking, a queue as large as the data set is refused.
 
-    `shuffle_batch_norm`: the key encoder sees a batch permuted over all ranks, so that batch statistics do not
-    tell which key belongs to which query (MoCo). Without effect on one worker.
+    `shuffle_batch_norm`: the key encoder sees a batch permuted over all ranks, so that batch statistics do
+    not tell which key belongs to which query (MoCo). Without effect on one worker.
     """
+
+    task_name: ClassVar[str] = "rspnet"
+    """The key in `PRETEXT_TASKS`."""
 
     encoder: str = "r3d_18"
     clips: SpeedPairSampler = field(default_factory=SpeedPairSampler)
@@ -69,4 +72,6 @@ class RSPNetConfig:
             ("head", HeadKind),
         ):
             if getattr(self, name) not in get_args(accepted):
-                raise ValueError(f"{name} is {getattr(self, name)!r}; accepted are {', '.join(get_args(accepted))}")
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}; accepted are {', '.join(get_args(accepted))}"
+                )

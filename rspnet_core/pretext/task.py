@@ -1,4 +1,5 @@
-"""The interface of a pretext task: a model and its objective, nothing of devices, logging, DDP or checkpoints."""
+"""The interface of a pretext task: a model and its objective, nothing of devices, logging, DDP or
+checkpoints."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -11,7 +12,8 @@ from rspnet_core.encoders.video_encoder import VideoEncoder
 
 @dataclass(frozen=True, kw_only=True)
 class PretextBatch:
-    """Clips as the encoder takes them (RGB, augmented, normalised), in the order that the task's sampler planned."""
+    """Clips as the encoder takes them (RGB, augmented, normalised), in the order that the task's sampler
+    planned."""
 
     clips: Float[Tensor, "batch num_clips channel time height width"]
     playback_speeds: Float[Tensor, "batch num_clips"]
@@ -37,16 +39,35 @@ class PretextOutput:
 
 @dataclass(frozen=True, kw_only=True)
 class Requirements:
-    """What a run must offer. The platform refuses to start a run that cannot, instead of training something else."""
+    """What a run must offer. The platform refuses to start a run that cannot, instead of training something
+    else."""
 
     min_num_videos: int = 1
     min_global_batch_size: int = 1
+    max_global_batch_size: int | None = None
     reason: str = ""
+
+    def check(self, *, num_videos: int, global_batch_size: int) -> None:
+        """Raises ValueError for a run with fewer videos, or with a global batch outside the accepted
+        range."""
+        if num_videos < self.min_num_videos:
+            raise ValueError(
+                f"{num_videos} videos; accepted are {self.min_num_videos} or more: {self.reason}"
+            )
+        if global_batch_size < self.min_global_batch_size:
+            raise ValueError(
+                f"global_batch_size is {global_batch_size}; accepted are {self.min_global_batch_size} or more"
+            )
+        if self.max_global_batch_size is not None and global_batch_size > self.max_global_batch_size:
+            raise ValueError(
+                f"global_batch_size is {global_batch_size}; accepted are up to {self.max_global_batch_size}"
+            )
 
 
 class PretextTask(nn.Module, ABC):
-    """Heads, queues and momentum encoders are submodules and buffers and go into the checkpoint; only `encoder` is
-    exported. `forward` changes no buffer that its own backward pass reads; `after_step` does that."""
+    """Heads, queues and momentum encoders are submodules and buffers and go into the checkpoint; only
+    `encoder` is exported. `forward` changes no buffer that its own backward pass reads; `after_step` does
+    that."""
 
     encoder: VideoEncoder
 

@@ -42,7 +42,8 @@ class ClipPlan:
 
 
 class ClipSampler(Protocol):
-    """Plans a sample of a video. Implementations are frozen dataclasses of plain values: they travel to decode workers."""
+    """Plans a sample of a video. Implementations are frozen dataclasses of plain values: they travel to
+    decode workers."""
 
     @property
     def num_clips(self) -> int: ...
@@ -51,6 +52,6 @@ class ClipSampler(Protocol):
     def num_frames_per_clip(self) -> int: ...
 
     def plan(self, video: VideoInfo, generator: np.random.Generator) -> ClipPlan:
-        """Pure: equal videos and generator states give equal plans. Raises ValueError for a video that is too short
-        under the sampler's past-the-end policy "reject"."""
+        """Pure: equal videos and generator states give equal plans. Raises ValueError for a video that is too
+        short under the sampler's past-the-end policy "reject"."""
         ...

@@ -10,7 +10,8 @@ from rspnet_core.sampling.frame_indices import PastTheEnd, clip_span, frame_indi
 
 @dataclass(frozen=True, kw_only=True)
 class EvenlySpacedSampler:
-    """`num_clips` clips whose starts are spread evenly from the first to the last possible one; nothing is random.
+    """`num_clips` clips whose starts are spread evenly from the first to the last possible one; nothing is
+    random.
 
     A video shorter than a clip's span gives equal clips that go past its end under `past_the_end`.
     """

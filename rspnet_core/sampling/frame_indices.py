@@ -15,20 +15,24 @@ def clip_span(num_frames_per_clip: int, frame_stride: int) -> int:
 def frame_indices(
     *, start: int, num_frames_per_clip: int, frame_stride: int, num_frames: int, past_the_end: PastTheEnd
 ) -> tuple[int, ...]:
-    """`num_frames_per_clip` indices from `start` on, `frame_stride` apart, all inside a video of `num_frames`.
+    """`num_frames_per_clip` indices from `start` on, `frame_stride` apart, all inside a video of
+    `num_frames`.
 
     Past the end, "loop" starts the video again (a visible cut), "clamp" repeats the last frame (a still), and
     "reject" raises ValueError.
     """
     check_past_the_end(past_the_end)
     if num_frames < 1 or not 0 <= start < num_frames:
-        raise ValueError(f"start {start} is outside a video of {num_frames} frames: accepted are 0 to num_frames - 1")
+        raise ValueError(
+            f"start {start} is outside a video of {num_frames} frames: accepted are 0 to num_frames - 1"
+        )
     indices = start + frame_stride * np.arange(num_frames_per_clip)
     if indices[-1] >= num_frames:
         if past_the_end == "reject":
             raise ValueError(
-                f"a clip of {num_frames_per_clip} frames at stride {frame_stride} from frame {start} ends at frame "
-                f"{indices[-1]}, past a video of {num_frames} frames; accepted with past_the_end='loop' or 'clamp'"
+                f"a clip of {num_frames_per_clip} frames at stride {frame_stride} from frame {start} ends at "
+                f"frame {indices[-1]}, past a video of {num_frames} frames; accepted with past_the_end="
+                "'loop' or 'clamp'"
             )
         indices = indices % num_frames if past_the_end == "loop" else np.minimum(indices, num_frames - 1)
     return tuple(indices.tolist())

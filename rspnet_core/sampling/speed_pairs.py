@@ -1,4 +1,5 @@
-"""RSPNet's three clips of a video: two at one playback speed, one at another (AAAI 2021, arXiv 2011.07949, Fig. 2)."""
+"""RSPNet's three clips of a video: two at one playback speed, one at another (AAAI 2021, arXiv 2011.07949,
+Fig. 2)."""
 
 from dataclasses import dataclass
 
@@ -16,12 +17,13 @@ class SpeedPairSampler:
     """Plans (query, same-speed key, other-speed key).
 
     The query's speed is drawn uniformly from `playback_speeds`, the other speed uniformly from the rest. (The
-    published code gives exactly half of each local batch the first of its two speeds; a draw that belongs to the
-    video does not depend on the batch.) Query and keys start independently and uniformly where the longest span
-    fits, or anywhere in a video shorter than that, where `past_the_end` decides.
+    published code gives exactly half of each local batch the first of its two speeds; a draw that belongs to
+    the video does not depend on the batch.) Query and keys start independently and uniformly where the
+    longest span fits, or anywhere in a video shorter than that, where `past_the_end` decides.
 
-    `share_key_start` and `share_key_augmentation` are on in the published code: the two keys then show the same
-    moment under the same crop and colours and differ in speed alone, which takes appearance out of the comparison.
+    `share_key_start` and `share_key_augmentation` are on in the published code: the two keys then show the
+    same moment under the same crop and colours and differ in speed alone, which takes appearance out of the
+    comparison.
     """
 
     num_frames_per_clip: int = 16
@@ -33,10 +35,14 @@ class SpeedPairSampler:
     def __post_init__(self) -> None:
         check_past_the_end(self.past_the_end)
         if self.num_frames_per_clip < 2:
-            raise ValueError(f"num_frames_per_clip is {self.num_frames_per_clip}; speed shows from 2 frames on")
+            raise ValueError(
+                f"num_frames_per_clip is {self.num_frames_per_clip}; speed shows from 2 frames on"
+            )
         distinct = set(self.playback_speeds)
         if len(distinct) < 2 or len(distinct) != len(self.playback_speeds) or min(distinct) < 1:
-            raise ValueError(f"playback_speeds is {self.playback_speeds}; accepted: two or more different strides from 1 on")
+            raise ValueError(
+                f"playback_speeds is {self.playback_speeds}; accepted: two or more strides from 1 on"
+            )
 
     @property
     def num_clips(self) -> int:
@@ -50,8 +56,8 @@ class SpeedPairSampler:
     def plan(self, video: VideoInfo, generator: np.random.Generator) -> ClipPlan:
         if self.past_the_end == "reject" and video.num_frames < self.longest_span:
             raise ValueError(
-                f"video {video.video_index} has {video.num_frames} frames; {self.longest_span} are needed for "
-                f"{self.num_frames_per_clip} frames at speed {max(self.playback_speeds)}"
+                f"video {video.video_index} has {video.num_frames} frames; {self.longest_span} are needed "
+                f"for {self.num_frames_per_clip} frames at speed {max(self.playback_speeds)}"
             )
         speed, other_speed = generator.choice(self.playback_speeds, size=2, replace=False).tolist()
         query_start, key_start, other_start = self._starts(video.num_frames, generator)
@@ -68,7 +74,9 @@ class SpeedPairSampler:
 
     def _starts(self, num_frames: int, generator: np.random.Generator) -> list[int]:
         last_start = num_frames - self.longest_span
-        return generator.integers(0, last_start if last_start >= 0 else num_frames - 1, size=3, endpoint=True).tolist()
+        return generator.integers(
+            0, last_start if last_start >= 0 else num_frames - 1, size=3, endpoint=True
+        ).tolist()
 
     def _clip(self, video: VideoInfo, start: int, speed: int, augmentation_group: int) -> ClipSpec:
         indices = frame_indices(
@@ -78,4 +86,6 @@ class SpeedPairSampler:
             num_frames=video.num_frames,
             past_the_end=self.past_the_end,
         )
-        return ClipSpec(frame_indices=indices, playback_speed=float(speed), augmentation_group=augmentation_group)
+        return ClipSpec(
+            frame_indices=indices, playback_speed=float(speed), augmentation_group=augmentation_group
+        )

@@ -1,7 +1,8 @@
 """How a clip is looked at: one draw of crop and augmentation for all of its frames (temporally consistent).
 
-The crop is applied where the clip is decoded, on the CPU; the rest travels as a few numbers a clip and is applied
-in batches on the training device (`rspnet_core.augmentation`), which knows them by their place in `VIEW_NUMBERS`.
+The crop is applied where the clip is decoded, on the CPU; the rest travels as a few numbers a clip and is
+applied in batches on the training device (`rspnet_core.augmentation`), which knows them by their place in
+`VIEW_NUMBERS`.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-VIEW_NUMBERS = ("flip", "grayscale", "brightness", "contrast", "saturation", "hue", "jitter_order", "blur_sigma")
+VIEW_NUMBERS = (
+    "flip",
+    "grayscale",
+    "brightness",
+    "contrast",
+    "saturation",
+    "hue",
+    "jitter_order",
+    "blur_sigma",
+)
 JITTER_ORDERS = tuple(permutations(("brightness", "contrast", "saturation", "hue")))
 
 
@@ -37,11 +47,12 @@ IDENTITY_NUMBERS = (0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0)
 
 @dataclass(frozen=True, kw_only=True)
 class ViewConfig:
-    """Random-resized crop, flip, grayscale, colour jitter and blur; the defaults are the published RSPNet code's.
+    """Random-resized crop, flip, grayscale, colour jitter and blur; the defaults are the published RSPNet
+    code's.
 
-    Brightness, contrast and saturation factors are uniform in [max(0, 1 - x), 1 + x], the hue shift in [-hue, hue]
-    turns; jitter operations come in a random order. `blur_sigma` is the range of sigma in pixels. The crop box
-    follows torchvision's RandomResizedCrop (ten tries, then a centre crop), rounded to even pixels.
+    Brightness, contrast and saturation factors are uniform in [max(0, 1 - x), 1 + x], the hue shift in [-hue,
+    hue] turns; jitter operations come in a random order. `blur_sigma` is the range of sigma in pixels. The
+    crop box follows torchvision's RandomResizedCrop (ten tries, then a centre crop), rounded to even pixels.
     """
 
     crop_size: int = 112
@@ -59,7 +70,9 @@ class ViewConfig:
 
     def __post_init__(self) -> None:
         if self.crop_size < 2 or self.crop_size % 2:
-            raise ValueError(f"crop_size is {self.crop_size}; accepted are even numbers from 2 on (chroma is half size)")
+            raise ValueError(
+                f"crop_size is {self.crop_size}; accepted are even numbers from 2 on (chroma is half size)"
+            )
         for name in ("flip_probability", "grayscale_probability", "jitter_probability", "blur_probability"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; accepted are 0 to 1")
@@ -71,23 +84,35 @@ class ViewConfig:
         for name, upper in (("crop_area_fraction", 1.0), ("crop_aspect_ratio", None), ("blur_sigma", None)):
             low, high = getattr(self, name)
             if not 0 < low <= high or (upper is not None and high > upper):
-                raise ValueError(f"{name} is {(low, high)}; accepted: 0 < low <= high" + (f" <= {upper}" if upper else ""))
+                raise ValueError(
+                    f"{name} is {(low, high)}; accepted: 0 < low <= high" + (f" <= {upper}" if upper else "")
+                )
 
     def draw(self, generator: np.random.Generator, *, height: int, width: int) -> ViewParameters:
-        """One view of a video of `height` x `width` pixels. Every number is drawn, used or not, so that switching one
-        operation off leaves the others as they were."""
+        """One view of a video of `height` x `width` pixels. Every number is drawn, used or not, so that
+        switching one operation off leaves the others as they were."""
         crop = self._draw_crop(generator, height, width)
         flip, gray, jitter, blur = (generator.random(4) < self._probabilities()).tolist()
-        factors = [generator.uniform(max(0.0, 1 - x), 1 + x) for x in (self.brightness, self.contrast, self.saturation)]
+        factors = [
+            generator.uniform(max(0.0, 1 - x), 1 + x)
+            for x in (self.brightness, self.contrast, self.saturation)
+        ]
         hue = generator.uniform(-self.hue, self.hue)
         order = int(generator.integers(len(JITTER_ORDERS)))
         sigma = generator.uniform(*self.blur_sigma)
         if not jitter:
             factors, hue = [1.0, 1.0, 1.0], 0.0
-        return ViewParameters(crop=crop, numbers=(float(flip), float(gray), *factors, hue, float(order), sigma * blur))
+        return ViewParameters(
+            crop=crop, numbers=(float(flip), float(gray), *factors, hue, float(order), sigma * blur)
+        )
 
     def _probabilities(self) -> list[float]:
-        return [self.flip_probability, self.grayscale_probability, self.jitter_probability, self.blur_probability]
+        return [
+            self.flip_probability,
+            self.grayscale_probability,
+            self.jitter_probability,
+            self.blur_probability,
+        ]
 
     def _draw_crop(self, generator: np.random.Generator, height: int, width: int) -> CropBox:
         low, high = np.log(self.crop_aspect_ratio)

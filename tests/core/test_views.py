@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+
+from rspnet_core.sampling.clip_plan import VideoInfo
+from rspnet_core.sampling.evenly_spaced import EvenlySpacedSampler
+from rspnet_core.sampling.views import IDENTITY_NUMBERS, VIEW_NUMBERS, CentreView, ViewConfig, centre_crop
+
+
+@pytest.mark.parametrize(("height", "width"), [(128, 171), (171, 128), (127, 129), (64, 64), (20, 400)])
+def test_crops_are_even_and_inside_the_frame(height: int, width: int, generator: np.random.Generator):
+    """Chroma planes of half the size crop exactly, for odd and for extreme frames too."""
+    for _ in range(300):
+        crop = ViewConfig().draw(generator, height=height, width=width).crop
+        assert not any(number % 2 for number in crop)
+        assert crop.top >= 0
+        assert crop.left >= 0
+        assert 2 <= crop.height <= height - crop.top
+        assert 2 <= crop.width <= width - crop.left
+
+
+def test_crops_reach_every_corner_and_keep_to_area_and_aspect(generator: np.random.Generator):
+    """Boxes touch all four sides of the frame, cover 40 to 100 % of it, at aspect ratios of 3/4 to 4/3."""
+    crops = [ViewConfig().draw(generator, height=240, width=240).crop for _ in range(2000)]
+    areas = [crop.height * crop.width / 240**2 for crop in crops]
+    aspects = [crop.width / crop.height for crop in crops]
+    assert 0.38 < min(areas) < 0.45 < 0.95 < max(areas) <= 1
+    assert 0.73 < min(aspects) < 0.78 < 1.28 < max(aspects) < 1.36
+    assert min(crop.top for crop in crops) == min(crop.left for crop in crops) == 0
+    assert max(crop.top + crop.height for crop in crops) == 240
+    assert max(crop.left + crop.width for crop in crops) == 240
+
+
+def test_numbers_keep_to_their_ranges(generator: np.random.Generator):
+    """Each number in `VIEW_NUMBERS` covers its configured range and nothing else."""
+    config = ViewConfig(blur_probability=0.5)
+    drawn = np.array([config.draw(generator, height=64, width=64).numbers for _ in range(2000)])
+    columns = dict(zip(VIEW_NUMBERS, drawn.T, strict=True))
+    for name in ("brightness", "contrast", "saturation"):
+        assert 0.6 <= columns[name].min() < 0.62 < 1.38 < columns[name].max() <= 1.4
+    assert -0.4 <= columns["hue"].min() < -0.38 < 0.38 < columns["hue"].max() <= 0.4
+    assert set(columns["jitter_order"]) == set(range(24))
+    assert 0.45 < columns["flip"].mean() < 0.55
+    assert 0.16 < columns["grayscale"].mean() < 0.24
+    blurred = columns["blur_sigma"] > 0
+    assert 0.45 < blurred.mean() < 0.55
+    assert 0.1 <= columns["blur_sigma"][blurred].min() < columns["blur_sigma"].max() <= 2.0
+
+
+def test_switching_an_operation_off_leaves_the_others():
+    """Without flips the same stream still draws the same crop and colours."""
+    with_flip = ViewConfig().draw(np.random.default_rng(5), height=64, width=80)
+    without = ViewConfig(flip_probability=0.0).draw(np.random.default_rng(5), height=64, width=80)
+    assert with_flip.crop == without.crop
+    assert with_flip.numbers[1:] == without.numbers[1:]
+
+
+def test_centre_crop_by_hand():
+    """The largest even square, its corner on an even pixel."""
+    assert centre_crop(100, 171) == (0, 34, 100, 100)
+    assert centre_crop(101, 64) == (18, 0, 64, 64)
+    assert CentreView().draw(None, height=64, width=64).numbers == IDENTITY_NUMBERS
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"crop_size": 113},
+        {"crop_area_fraction": (0.5, 1.5)},
+        {"hue": 0.6},
+        {"flip_probability": 2.0},
+        {"brightness": -1.0},
+        {"blur_sigma": (0.0, 1.0)},
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(field: dict):
+    """The error names the field."""
+    with pytest.raises(ValueError, match=next(iter(field))):
+        ViewConfig(**field)
+
+
+def test_evenly_spaced_clips_reach_from_first_to_last_frame():
+    """Three clips of 4 frames at stride 2 (7 frames) in a video of 17 start at 0, 5 and 10."""
+    info = VideoInfo(video_index=0, num_frames=17, frames_per_second=25.0, height=64, width=64)
+    plan = EvenlySpacedSampler(num_clips=3, num_frames_per_clip=4, frame_stride=2).plan(info)
+    assert [clip.frame_indices for clip in plan.clips] == [(0, 2, 4, 6), (5, 7, 9, 11), (10, 12, 14, 16)]
+
+
+def test_evenly_spaced_clips_of_a_short_video_are_equal():
+    """A video shorter than a clip has one possible start."""
+    info = VideoInfo(video_index=0, num_frames=3, frames_per_second=25.0, height=64, width=64)
+    plan = EvenlySpacedSampler(num_clips=2, num_frames_per_clip=4).plan(info)
+    assert [clip.frame_indices for clip in plan.clips] == [(0, 1, 2, 0)] * 2
