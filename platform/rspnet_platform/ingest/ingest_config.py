@@ -1,0 +1,64 @@
+"""What an ingest is asked to do. Imports nothing heavy: a job's `--help` reads it."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from rspnet_platform.shards.shard_config import ShardConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestLimits:
+    """What one untrusted video may cost; beyond it the video is refused as `over_limit`."""
+
+    max_num_frames: int = 36_000
+    max_pixels_per_frame: int = 8192 * 4320
+    max_input_bytes: int = 4 * 1024**3
+
+    def __post_init__(self) -> None:
+        for name in ("max_num_frames", "max_pixels_per_frame", "max_input_bytes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; accepted: 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestConfig:
+    """One ingest: which videos, where to, and what may be refused."""
+
+    source: str
+    """A folder of class folders, a flat folder, or a CSV with a column `path`; local or s3://."""
+    output: str
+    """The data set's folder; local or s3://."""
+    source_root: str | None = None
+    """The folder that a CSV's paths are relative to and may not leave; the CSV's own by default."""
+    profile: Literal["indexed"] = "indexed"
+    """How pixels are stored; indexed is H.264 with a packet index."""
+    short_side: int = 128
+    """Pixels of the shorter side, even; the longer side keeps the aspect ratio."""
+    max_refused_fraction: float = 0.1
+    """More refusals than this make no data set."""
+    min_num_frames: int = 2
+    """A video with fewer decoded frames is refused."""
+    timeout_seconds: float = 120.0
+    """The time that one video may take."""
+    num_processes: int | None = None
+    """Decoding processes; one per CPU by default."""
+    seed: int = 0
+    """Of the order in which videos lie in the shards."""
+    limits: IngestLimits = field(default_factory=IngestLimits)
+    shards: ShardConfig = field(default_factory=ShardConfig)
+
+    def __post_init__(self) -> None:
+        if self.profile != "indexed":
+            raise ValueError(f"profile is {self.profile!r}; accepted: 'indexed'")
+        if not (16 <= self.short_side <= 2160) or self.short_side % 2:
+            raise ValueError(f"short_side is {self.short_side}; accepted: an even number from 16 to 2160")
+        if not 0 <= self.max_refused_fraction <= 1:
+            raise ValueError(f"max_refused_fraction is {self.max_refused_fraction}; accepted: 0 to 1")
+        if self.min_num_frames < 1:
+            raise ValueError(f"min_num_frames is {self.min_num_frames}; accepted: 1 or more")
+        if not self.timeout_seconds > 0:
+            raise ValueError(f"timeout_seconds is {self.timeout_seconds}; accepted: more than 0")
+        if self.num_processes is not None and self.num_processes < 1:
+            raise ValueError(f"num_processes is {self.num_processes}; accepted: 1 or more, or None")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; accepted: 0 or more")

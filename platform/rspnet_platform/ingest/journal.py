@@ -1,0 +1,68 @@
+"""What an unfinished ingest remembers: one small file a finished shard, below `_ingest/` in the output."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rspnet_platform import storage
+from rspnet_platform.ingest.refusals import Refusal, RefusalReason
+from rspnet_platform.shards.dataset import DESCRIPTION_NAME
+from rspnet_platform.shards.shard_writer import shard_name
+
+JOURNAL_FOLDER = "_ingest"
+_COMMAND_NAME = "ingest.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardRecord:
+    """A shard in its place. `next_position` is where the source's shuffled order goes on after it,
+    `refusals` those met on the way to it, `videos` its rows of VIDEOS_SCHEMA."""
+
+    next_position: int
+    videos: Sequence[dict[str, Any]]
+    refusals: Sequence[Refusal]
+
+
+class Journal:
+    """Opened for one command, told by `ingest_sha256`. ValueError when the output holds something else."""
+
+    def __init__(self, output: str, ingest_sha256: str) -> None:
+        self._folder = storage.join(output, JOURNAL_FOLDER)
+        command_uri = storage.join(self._folder, _COMMAND_NAME)
+        names = [name for name in storage.list_names(output) if not name.startswith(".")]
+        if names and JOURNAL_FOLDER not in names:
+            raise ValueError(
+                f"output {output} is not empty (it holds {', '.join(names[:5])}) and is no data set with"
+                f" {DESCRIPTION_NAME}; accepted: a new or empty folder"
+            )
+        if not names or not storage.exists(command_uri):
+            storage.write_json(command_uri, {"ingest_sha256": ingest_sha256})
+        elif storage.read_json(command_uri).get("ingest_sha256") != ingest_sha256:
+            raise ValueError(
+                f"output {output} holds the remains of another ingest: its source or settings differ;"
+                " accepted: the same command again, another output, or this folder once deleted"
+            )
+
+    def read(self) -> list[ShardRecord]:
+        """The records of the shards that are complete, in order."""
+        names = set(storage.list_names(self._folder))
+        records: list[ShardRecord] = []
+        while (name := _record_name(len(records))) in names:
+            value = storage.read_json(storage.join(self._folder, name))
+            refusals = [Refusal(**r | {"reason": RefusalReason(r["reason"])}) for r in value["refusals"]]
+            records.append(
+                ShardRecord(next_position=value["next_position"], videos=value["videos"], refusals=refusals)
+            )
+        return records
+
+    def append(self, shard_index: int, record: ShardRecord) -> None:
+        """Call when the shard itself is in its place."""
+        storage.write_json(storage.join(self._folder, _record_name(shard_index)), asdict(record))
+
+    def delete(self) -> None:
+        """Call when the data set's description is in its place."""
+        storage.delete_folder(self._folder)
+
+
+def _record_name(shard_index: int) -> str:
+    return shard_name(shard_index).removesuffix(".parquet") + ".json"

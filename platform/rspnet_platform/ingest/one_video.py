@@ -1,0 +1,63 @@
+"""What a child process does with one video: open it, transcode it, or say why not."""
+
+import os
+import stat
+import tempfile
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from rspnet_platform import storage
+from rspnet_platform.ingest.ingest_config import IngestConfig
+from rspnet_platform.ingest.refusals import Refusal, RefusalReason, VideoRefusedError
+from rspnet_platform.ingest.sources import VideoSource
+from rspnet_platform.ingest.transcoding import TranscodedVideo, transcode
+
+_MAX_BYTES_IN_MEMORY = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranscodingTask:
+    """Travels to the child process."""
+
+    video: VideoSource
+    config: IngestConfig
+
+
+def run_task(task: TranscodingTask) -> TranscodedVideo | Refusal:
+    """StorageError when an object store fails: that says nothing about the video."""
+    try:
+        with _open_input(task.video.path, task.config.limits.max_input_bytes) as file:
+            return transcode(file, task.config)
+    except VideoRefusedError as error:
+        return Refusal(path=task.video.video_id, reason=error.reason, detail=error.detail)
+
+
+def _open_input(path: str, max_input_bytes: int) -> BinaryIO:
+    try:
+        return _open_remote(path, max_input_bytes) if storage.is_remote(path) else _open_local(path)
+    except FileNotFoundError as error:
+        raise VideoRefusedError(RefusalReason.NOT_FOUND, f"{path} does not exist") from error
+    except storage.StorageError as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise VideoRefusedError(RefusalReason.UNREADABLE, str(error)) from error
+        raise
+    except OSError as error:
+        raise VideoRefusedError(RefusalReason.UNREADABLE, f"{path}: {error.strerror}") from error
+
+
+def _open_local(path: str) -> BinaryIO:
+    if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for a writer
+        raise VideoRefusedError(RefusalReason.UNREADABLE, f"{path} is not a regular file")
+    return open(path, "rb")
+
+
+def _open_remote(path: str, max_input_bytes: int) -> BinaryIO:
+    """A local copy: the bytes are read twice, to hash and to decode, and decoders jump about."""
+    copy = tempfile.SpooledTemporaryFile(_MAX_BYTES_IN_MEMORY)  # noqa: SIM115 (the caller closes it)
+    with storage.open_binary(path) as remote:
+        remaining = max_input_bytes + 1
+        while remaining > 0 and (chunk := remote.read(min(remaining, 8 << 20))):
+            copy.write(chunk)
+            remaining -= len(chunk)
+    copy.seek(0)
+    return copy  # pyright: ignore[reportReturnType]
