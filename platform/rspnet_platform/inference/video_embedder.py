@@ -1,0 +1,116 @@
+"""Video files in, one embedding each out: frames, crops and colours as in training and evaluation."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from rspnet_core.augmentation import to_clips
+from rspnet_core.encoders.video_encoder import VideoEncoder
+from rspnet_core.evaluation.features import embed_videos
+from rspnet_core.sampling.clip_plan import ClipPlan, ClipSampler, VideoInfo
+from rspnet_core.sampling.views import IDENTITY_NUMBERS, CentreView
+from rspnet_platform.inference.encoder_card import EncoderCard, EncoderInput
+from rspnet_platform.ingest.refusals import VideoRefusedError
+from rspnet_platform.ingest.sequential_decoding import OpenedVideo, open_video
+from rspnet_platform.stream.clip_decoding import crop_and_resize
+
+Video = str | bytes | os.PathLike[str]
+OpenFrames = Callable[[], AbstractContextManager[OpenedVideo]]
+Frames = Mapping[int, np.ndarray]
+MAX_FRAMES_IN_MEMORY = 4096
+"""Some 130 MB at short side 128; a longer video is decoded twice instead of being kept."""
+
+
+class VideoEmbedder:
+    """An encoder and its card, at work on the device that the encoder is on; leaves its mode as it was."""
+
+    def __init__(self, encoder: VideoEncoder, card: EncoderCard) -> None:
+        if encoder.feature_dim != card.feature_dim:
+            raise ValueError(
+                f"the card has feature_dim {card.feature_dim}, encoder {card.encoder!r} {encoder.feature_dim}"
+            )
+        self._encoder = encoder
+        self._card = card
+
+    def embed(self, videos: Sequence[Video]) -> np.ndarray:
+        """float32 [num_videos, feature_dim]: the mean over each video's clips, not normalised.
+
+        A video is a path or the bytes of a file. Raises ValueError, which names the video, if it cannot be
+        decoded or is too short under the card's past_the_end "reject"; FileNotFoundError if it is missing.
+        """
+        embeddings = np.empty((len(videos), self._card.feature_dim), dtype=np.float32)
+        for position, video in enumerate(videos):
+            embeddings[position] = self._embed_planes(self._planes(video, position))
+        return embeddings
+
+    def _planes(self, video: Video, position: int) -> np.ndarray:
+        name = _name(video, position)
+        try:
+            return clip_planes(lambda: _opened(video, self._card.input.short_side), self._card.input)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{name} does not exist") from error
+        except (VideoRefusedError, ValueError, OSError) as error:
+            raise ValueError(f"{name} cannot be embedded: {error}") from error
+
+    def _embed_planes(self, planes: np.ndarray) -> np.ndarray:
+        device = next(self._encoder.parameters()).device
+        batch = torch.from_numpy(planes)[None].to(device)
+        numbers = torch.tensor(IDENTITY_NUMBERS, device=device).expand(1, len(planes), -1)
+        with torch.inference_mode():
+            clips = to_clips(batch, numbers)
+            return embed_videos(self._encoder, clips, self._card.input.pooling)[0].cpu().numpy()
+
+
+def clip_planes(open_frames: OpenFrames, config: EncoderInput) -> np.ndarray:
+    """uint8 [num_clips, time, crop_size * 3 // 2, crop_size]: a video's clips, cropped to the centre."""
+    plan, frames = read_clips(open_frames, config.sampler)
+    plane_rows, width = next(iter(frames.values())).shape
+    crop = CentreView(crop_size=config.crop_size).draw(None, height=plane_rows * 2 // 3, width=width).crop
+    clips = ([frames[index] for index in clip.frame_indices] for clip in plan.clips)
+    return np.stack([crop_and_resize(clip, crop, config.crop_size) for clip in clips])
+
+
+def read_clips(open_frames: OpenFrames, sampler: ClipSampler) -> tuple[ClipPlan, Frames]:
+    """The plan of a video and its frames by index. Only a full decode tells how many frames there are."""
+    kept: list[np.ndarray] = []
+    num_frames = 0
+    with open_frames() as opened:
+        for frame in opened.frames:
+            num_frames += 1
+            if num_frames <= MAX_FRAMES_IN_MEMORY:
+                kept.append(frame)
+    plan = sampler.plan(_video_info(opened, num_frames, kept[0].shape), np.random.default_rng(0))
+    if num_frames == len(kept):
+        return plan, dict(enumerate(kept))
+    wanted = plan.wanted_frames
+    with open_frames() as opened:
+        return plan, {index: frame for index, frame in enumerate(opened.frames) if index in wanted}
+
+
+def _video_info(opened: OpenedVideo, num_frames: int, shape: tuple[int, ...]) -> VideoInfo:
+    return VideoInfo(
+        video_index=0,
+        num_frames=num_frames,
+        frames_per_second=float(opened.frames_per_second),
+        height=shape[0] * 2 // 3,
+        width=shape[1],
+    )
+
+
+@contextmanager
+def _opened(video: Video, short_side: int) -> Iterator[OpenedVideo]:
+    if isinstance(video, bytes):
+        with open_video(video, short_side=short_side) as opened:
+            yield opened
+    else:
+        with Path(video).open("rb") as file, open_video(file, short_side=short_side) as opened:
+            yield opened
+
+
+def _name(video: Video, position: int) -> str:
+    shown = f"of {len(video)} bytes" if isinstance(video, bytes) else repr(os.fspath(video))
+    return f"video {position}, {shown},"
