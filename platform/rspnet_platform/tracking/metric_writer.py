@@ -63,7 +63,7 @@ class MetricWriter:
         for name in metrics:
             if not _METRIC_NAME.fullmatch(name) or name.startswith("/"):
                 raise ValueError(
-                    f"metric {name!r} at step {step}; accepted are letters, digits and '_-. :/', 250 at most"
+                    f"metric {name!r}, step {step}; accepted: 1 to 250 letters, digits and '_-. :/'"
                 )
         now = int(time.time() * 1000)
         points = [MetricPoint(self._run_id, name, float(value), now, step) for name, value in metrics.items()]
