@@ -1,0 +1,330 @@
+"""An encoder's way into the registry and out again, with videos of its own."""
+
+import ast
+import importlib.metadata
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from rspnet_platform.inference.encoder_card import EncoderCard, EncoderInput
+from rspnet_platform.inference.encoder_files import build_seeded, save_encoder
+from rspnet_platform.inference.video_embedder import VideoEmbedder
+from rspnet_platform.tracking import promotion, pyfunc_package, registry, runs
+from rspnet_platform.tracking.client import tracking_client
+from rspnet_platform.tracking.model_source import load_encoder
+
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
+
+GATE = "validation/retrieval_top1"
+DATA = {"dataset_sha256": "a"}
+CARD = EncoderCard(
+    encoder="tiny",
+    feature_dim=128,
+    input=EncoderInput(num_frames_per_clip=4, crop_size=32, short_side=40, num_clips=2),
+    method="rspnet",
+    protocol="rspnet_paper",
+)
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database to copy: MLflow takes seconds to make one."""
+    path = tmp_path_factory.mktemp("registry") / "mlflow.db"
+    tracking_client(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def tracking_uri(empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A store that is not the process's default one; nothing may be written where the process stands."""
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    yield f"sqlite:///{tmp_path}/mlflow.db"
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+@pytest.fixture(scope="session")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two short videos of noise that moves to the left."""
+    folder = tmp_path_factory.mktemp("videos")
+    return [write_video(folder / f"{seed}.mp4", seed) for seed in range(2)]
+
+
+def write_video(path: Path, seed: int, num_frames: int = 12, height: int = 48, width: int = 64) -> Path:
+    noise = np.random.default_rng(seed).integers(0, 255, (height, width + num_frames, 3), np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for start in range(num_frames):
+            picture = np.ascontiguousarray(noise[:, start : start + width])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def register(uri: str, *, top1: float = 0.5, dataset: str = "abc") -> registry.RegisteredModel:
+    run_id = runs.start_run(uri, "videos", "first", {"seed": 0}, {})
+    tags = {"recipe": "tiny_cpu", "dataset_sha256": dataset, "code_commit": "0" * 40}
+    return registry.register_encoder(uri, run_id, "rspnet", build_seeded("tiny", 3), CARD, {GATE: top1}, tags)
+
+
+def test_pulled_encoder_is_the_registered_one(tracking_uri: str) -> None:
+    """Weights and card come back as they went in, ready to fine-tune; MLflow's global state stays."""
+    import mlflow
+
+    before = (mlflow.get_tracking_uri(), mlflow.active_run())
+    model = register(tracking_uri)
+    encoder, card = registry.pull_encoder(model.model_uri, tracking_uri)
+    assert (mlflow.get_tracking_uri(), mlflow.active_run()) == before
+    assert card == CARD
+    assert encoder.training
+    assert all(parameter.requires_grad for parameter in encoder.parameters())
+    torch.testing.assert_close(encoder.state_dict(), build_seeded("tiny", 3).state_dict(), rtol=0, atol=0)
+
+
+def test_version_says_where_it_comes_from(tracking_uri: str) -> None:
+    """Method, recipe, data, code and metrics with protocol are tags of the version, which has a run."""
+    model = register(tracking_uri)
+    client = tracking_client(tracking_uri)
+    version = client.get_model_version("rspnet", model.version)
+    assert version.tags == {
+        "method": "rspnet",
+        "protocol": "rspnet_paper",
+        "recipe": "tiny_cpu",
+        "dataset_sha256": "abc",
+        "code_commit": "0" * 40,
+        f"metric.{GATE}": "0.5",
+    }
+    assert version.run_id is not None
+    run = client.get_run(version.run_id)
+    assert run.outputs is not None
+    assert len(run.outputs.model_outputs) == 1
+    assert len(client.search_runs([run.info.experiment_id])) == 1
+
+
+def test_model_holds_both_packages_and_no_pickle(tracking_uri: str, tmp_path: Path) -> None:
+    """The code travels without caches, the weights as safetensors."""
+    register(tracking_uri)
+    (folder,) = (tmp_path / "mlartifacts" / "models").glob("*/artifacts")
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert {
+        "artifacts/encoder.safetensors",
+        "artifacts/encoder.json",
+        "code/rspnet_core/__init__.py",
+    } <= files
+    assert not [name for name in files if "__pycache__" in name or name.endswith((".pkl", ".pt", ".pyc"))]
+
+
+def test_fresh_process_predicts_from_the_model_alone(
+    tracking_uri: str, videos: list[Path], tmp_path: Path
+) -> None:
+    """`load_model("models:/rspnet@champion").predict(paths or bytes)` runs the model's own code, no Ray."""
+    model = register(tracking_uri)
+    promotion.promote(tracking_uri, "rspnet", model.version)
+    (tmp_path / "predict.py").write_text(PREDICT)
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("MLFLOW")}
+    done = subprocess.run(
+        [sys.executable, "-I", "-B", str(tmp_path / "predict.py"), *map(str, videos)],
+        env=environment | {"MLFLOW_TRACKING_URI": tracking_uri},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    expected = VideoEmbedder(build_seeded("tiny", 3), CARD).embed(videos)
+    for kind in ("paths", "bytes", "column"):
+        np.testing.assert_allclose(found[kind], expected, rtol=1e-5, atol=1e-6)
+    assert found["dtype"] == "float32"
+    assert found["has_ray"] is False
+    assert all(str(tmp_path / "mlartifacts") in path for path in found["code"])
+    assert third_party_imports(found["code"]) <= set(pyfunc_package.REQUIREMENTS)
+
+
+PREDICT = """
+import json, sys
+from pathlib import Path
+import mlflow, pandas
+model = mlflow.pyfunc.load_model("models:/rspnet@champion")
+paths = sys.argv[1:]
+by_path = model.predict(paths)
+print(json.dumps({
+    "paths": by_path.tolist(),
+    "bytes": model.predict([Path(path).read_bytes() for path in paths]).tolist(),
+    "column": model.predict(pandas.DataFrame({"video": paths})).tolist(),
+    "dtype": str(by_path.dtype),
+    "has_ray": "ray" in sys.modules,
+    "code": [str(m.__file__) for name, m in list(sys.modules.items()) if name.startswith("rspnet_")],
+}))
+"""
+
+
+def third_party_imports(files: list[str]) -> set[str]:
+    """Distributions that these files import at their top level."""
+    names = set()
+    for file in files:
+        for node in ast.parse(Path(file).read_text()).body:
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names.add(str(node.module))
+    distributions = importlib.metadata.packages_distributions()
+    packages = {name.split(".")[0] for name in names}
+    return {distributions[name][0] for name in packages if name in distributions} - {"rspnet"}
+
+
+def test_better_version_becomes_champion(tracking_uri: str) -> None:
+    """The first version is champion; a later one only if it beats it on the same data and protocol."""
+    first = register(tracking_uri, top1=0.5)
+    choice = promotion.choose_alias(tracking_uri, "rspnet", first.version, GATE)
+    assert (choice.alias, choice.reason) == ("champion", "'rspnet' has no champion yet")
+    promotion.set_alias(tracking_uri, "rspnet", first.version, choice.alias)
+    measured = ((0.5, "abc"), (0.9, "xyz"), (0.6, "abc"))
+    later = [register(tracking_uri, top1=top1, dataset=dataset) for top1, dataset in measured]
+    choices = [promotion.choose_alias(tracking_uri, "rspnet", model.version, GATE) for model in later]
+    assert [choice.alias for choice in choices] == ["challenger", "challenger", "champion"]
+    assert choices[0].reason == f"{GATE} 0.5000 does not beat 0.5000 of the champion, version 1"
+    assert "dataset_sha256 is 'xyz'" in choices[1].reason
+    promotion.set_alias(tracking_uri, "rspnet", later[2].version, "challenger")
+    assert promotion.promote(tracking_uri, "rspnet", "challenger").version == later[2].version
+    aliases = tracking_client(tracking_uri).get_registered_model("rspnet").aliases
+    assert {alias: str(version) for alias, version in aliases.items()} == {"champion": later[2].version}
+
+
+@pytest.mark.parametrize(
+    ("candidate", "champion", "reason"),
+    [
+        ({}, DATA, "dataset_sha256 is 'unknown'"),
+        (
+            {"dataset_sha256": "a", "protocol": "p"},
+            {"dataset_sha256": "a", "protocol": "q"},
+            "protocol is 'p'",
+        ),
+    ],
+)
+def test_metrics_of_other_protocols_do_not_compare(
+    candidate: dict[str, str], champion: dict[str, str], reason: str
+) -> None:
+    """Unknown data or another protocol leaves the champion in place, and says why."""
+    choice = promotion.compare(candidate, champion, "the champion", GATE)
+    assert choice.alias == "challenger"
+    assert choice.reason.startswith(reason)
+
+
+def test_missing_gate_metric_wins_nothing() -> None:
+    """A version without the gate metric, or with NaN, stays challenger."""
+    tags = {"dataset_sha256": "a", "protocol": "p"}
+    measured = tags | {f"metric.{GATE}": "0.5"}
+    for candidate in (tags, tags | {f"metric.{GATE}": "nan"}):
+        assert promotion.compare(candidate, measured, "the champion", GATE).alias == "challenger"
+    assert promotion.compare(measured, tags, "the champion", GATE).alias == "challenger"
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("models:/rspnet@best", "'rspnet' has versions \\[1\\] and aliases none"),
+        ("models:/rspnet/7", "models:/rspnet/7 does not exist"),
+        ("models:/other@champion", "registered models are: rspnet"),
+        ("models:/rspnet", "accepted are models:/NAME@ALIAS"),
+        ("random:huge", "encoder is 'huge'; accepted are"),
+        ("weights.pt", "model is 'weights.pt'; accepted are"),
+    ],
+)
+def test_unknown_models_are_refused_by_name(tracking_uri: str, model: str, message: str) -> None:
+    """A MODEL that does not exist is an error that says what does."""
+    register(tracking_uri)
+    with pytest.raises(ValueError, match=message):
+        load_encoder(model, tracking_uri)
+
+
+def test_encoder_from_files(tmp_path: Path) -> None:
+    """A safetensors file loads with the card beside it; without it, or with other weights, it is refused."""
+    weights_path, card_path = save_encoder(tmp_path / "model", build_seeded("tiny", 3), CARD)
+    encoder, card = load_encoder(str(weights_path), "sqlite:///unused.db")
+    assert card == CARD
+    torch.testing.assert_close(encoder.state_dict(), build_seeded("tiny", 3).state_dict(), rtol=0, atol=0)
+    card_path.write_text(json.dumps(CARD.to_json_dict() | {"encoder": "r3d_18", "feature_dim": 512}))
+    with pytest.raises(ValueError, match="does not fit encoder 'r3d_18'"):
+        load_encoder(str(weights_path), "sqlite:///unused.db")
+    card_path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"encoder\.json"):
+        load_encoder(str(weights_path), "sqlite:///unused.db")
+
+
+def test_random_encoder_is_its_seed() -> None:
+    """`random:tiny` is the same for one seed, differs for another, and leaves torch's generator alone."""
+    state = torch.get_rng_state()
+    first, card = load_encoder("random:tiny", "")
+    again, _ = load_encoder("random:tiny", "")
+    other, _ = load_encoder("random:tiny", "", seed=1)
+    assert torch.equal(torch.get_rng_state(), state)
+    weights = [next(encoder.parameters()) for encoder in (first, again, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+    assert (card.encoder, card.feature_dim, card.method) == ("tiny", 128, "random")
+
+
+def test_card_survives_json_and_refuses_what_it_does_not_know() -> None:
+    """A card goes through JSON unchanged; another version, key or value is an error."""
+    content = json.loads(json.dumps(CARD.to_json_dict()))
+    assert EncoderCard.from_json_dict(content) == CARD
+    for change, message in (
+        ({"schema_version": 2}, "schema_version 2"),
+        ({"colour": 1}, "colour"),
+        ({"input": {"crop_size": 32}}, "encoder card's input has"),
+        ({"encoder": "huge"}, "encoder is 'huge'"),
+        ({"input": content["input"] | {"pooling": "max"}}, "pooling is 'max'"),
+        ({"input": content["input"] | {"crop_size": 31}}, "crop_size is 31"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            EncoderCard.from_json_dict(content | change)
+
+
+def test_embedding_is_of_the_video_alone(videos: list[Path]) -> None:
+    """Order, company and path or bytes change nothing; the encoder's mode and statistics stay."""
+    encoder = build_seeded("tiny", 3)
+    before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    embedder = VideoEmbedder(encoder, CARD)
+    both = embedder.embed(videos)
+    assert (both.shape, both.dtype) == ((2, 128), np.float32)
+    np.testing.assert_array_equal(embedder.embed([videos[1].read_bytes(), str(videos[0])]), both[::-1])
+    assert encoder.training
+    torch.testing.assert_close(encoder.state_dict(), before, rtol=0, atol=0)
+    assert embedder.embed([]).shape == (0, 128)
+
+
+def test_long_video_decoded_twice_is_the_same(videos: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A video that is too long to keep in memory gives the same embedding."""
+    embedder = VideoEmbedder(build_seeded("tiny", 3), CARD)
+    expected = embedder.embed(videos)
+    monkeypatch.setattr("rspnet_platform.inference.video_embedder.MAX_FRAMES_IN_MEMORY", 3)
+    np.testing.assert_array_equal(embedder.embed(videos), expected)
+
+
+def test_video_that_cannot_be_embedded_is_named(videos: list[Path], tmp_path: Path) -> None:
+    """Damaged, missing and too short videos are errors with their place in the list."""
+    (tmp_path / "broken.mp4").write_bytes(b"not a video")
+    embedder = VideoEmbedder(build_seeded("tiny", 3), CARD)
+    with pytest.raises(ValueError, match=r"video 1, '.*broken\.mp4', cannot be embedded: unreadable"):
+        embedder.embed([videos[0], tmp_path / "broken.mp4"])
+    with pytest.raises(ValueError, match="video 0, of 11 bytes, cannot be embedded"):
+        embedder.embed([b"not a video"])
+    with pytest.raises(FileNotFoundError, match=r"video 0, '.*missing\.mp4', does not exist"):
+        embedder.embed([tmp_path / "missing.mp4"])
+    strict = replace(CARD, input=replace(CARD.input, past_the_end="reject", frame_stride=8))
+    with pytest.raises(ValueError, match="cannot be embedded: a clip of 4 frames at stride 8"):
+        VideoEmbedder(build_seeded("tiny", 3), strict).embed([videos[0]])
+    with pytest.raises(ValueError, match="feature_dim 64"):
+        VideoEmbedder(build_seeded("tiny", 3), replace(CARD, feature_dim=64))

@@ -1,0 +1,70 @@
+"""Where runs are tracked, and what never gets printed."""
+
+from pathlib import Path
+
+import pytest
+from rspnet_platform.tracking.redaction import HIDDEN, is_secret_name, redact, redact_values
+from rspnet_platform.tracking.tracking_config import TrackingConfig, resolve_tracking_uri, sqlite_path
+
+
+def test_default_is_a_database_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a flag or a variable, runs are tracked in mlflow.db at home, by an absolute path."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    uri = resolve_tracking_uri(TrackingConfig(), Path("home"))
+    assert uri == f"sqlite:///{tmp_path}/home/mlflow.db"
+    assert sqlite_path(uri) == tmp_path / "home" / "mlflow.db"
+
+
+def test_flag_comes_before_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLFLOW_TRACKING_URI is used where the config names nothing."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracker:5000/")
+    assert resolve_tracking_uri(TrackingConfig(), tmp_path) == "http://tracker:5000"
+    assert resolve_tracking_uri(TrackingConfig(uri="https://other"), tmp_path) == "https://other"
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///runs/a.db", "runs/a.db"])
+def test_relative_databases_become_absolute(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker in another folder opens the same database."""
+    monkeypatch.chdir(tmp_path)
+    assert resolve_tracking_uri(TrackingConfig(uri=uri), tmp_path) == f"sqlite:///{tmp_path}/runs/a.db"
+
+
+@pytest.mark.parametrize(
+    "uri", ["mlruns", "file:///tmp/mlruns", "./runs.txt", "sqlite://", "sqlite:///:memory:"]
+)
+def test_stores_that_cannot_work_are_refused(uri: str, tmp_path: Path) -> None:
+    """Folders, which MLflow 3 refuses late, and databases in memory: the error says what would do."""
+    with pytest.raises(ValueError, match="accepted: http"):
+        resolve_tracking_uri(TrackingConfig(uri=uri), tmp_path)
+
+
+def test_names_with_separators_are_refused() -> None:
+    """A model name with '/' would not fit into models:/NAME@ALIAS."""
+    with pytest.raises(ValueError, match=r"tracking\.model_name is 'a/b'"):
+        TrackingConfig(model_name="a/b")
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("postgresql+psycopg2://mlflow:hunter2@db:5432/m", "postgresql+psycopg2://mlflow:***@db:5432/m"),
+        ("https://hunter2@host/x", "https://***@host/x"),
+        ("s3://bucket/x?access_key=hunter2&region=eu", "s3://bucket/x?access_key=***&region=eu"),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+    ],
+)
+def test_redact(uri: str, shown: str) -> None:
+    """Passwords and secret query values are replaced, the rest stays readable."""
+    assert redact(uri) == shown
+
+
+def test_secret_names() -> None:
+    """Keys that name secrets hide their value; numbers of tokens or shared starts are no secrets."""
+    secret = ["db.password", "aws_secret_access_key", "hub.token", "api_key", "auth-key", "AWS_ACCESS_KEY_ID"]
+    harmless = ["num_tokens", "share_key_start", "task.queue.num_keys", "keyframe"]
+    assert [name for name in secret if not is_secret_name(name)] == []
+    assert [name for name in harmless if is_secret_name(name)] == []
+    assert redact_values({"hub.token": "x", "a": "pg://u:p@h"}) == {"hub.token": HIDDEN, "a": "pg://u:***@h"}

@@ -1,0 +1,106 @@
+"""Tracking and registering through a real MLflow server that is killed and comes back."""
+
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from rspnet_platform.inference.encoder_card import EncoderCard
+from rspnet_platform.inference.encoder_files import build_seeded
+from rspnet_platform.tracking import promotion, registry, runs
+from rspnet_platform.tracking.client import check_reachable, tracking_client
+from rspnet_platform.tracking.metric_outbox import MetricOutbox
+from rspnet_platform.tracking.metric_writer import MetricWriter
+
+pytestmark = pytest.mark.slow
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def mlflow_server(folder: Path, port: int) -> Iterator[str]:
+    """A server of one worker on loopback; killed with all of its processes at the end of the block."""
+    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    command = [
+        str(Path(sys.executable).with_name("mlflow")),
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/server.db"]
+    command += ["--artifacts-destination", str(folder / "artifacts")]
+    with (folder / "server.log").open("a") as log:
+        server = subprocess.Popen(
+            command, env=os.environ | settings, stdout=log, stderr=log, cwd=folder, start_new_session=True
+        )
+    try:
+        check_reachable(f"http://127.0.0.1:{port}", num_attempts=90)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def history(tracking_uri: str, run_id: str, key: str) -> list[tuple[int, float]]:
+    points = tracking_client(tracking_uri).get_metric_history(run_id, key)
+    return [(point.step, point.value) for point in sorted(points, key=lambda point: point.step)]
+
+
+def test_every_metric_arrives_once_though_the_server_dies(tmp_path: Path) -> None:
+    """What is logged before, during and after an outage arrives in full and once, also by a later process."""
+    port, outbox = free_port(), tmp_path / "outbox.jsonl"
+    with mlflow_server(tmp_path, port) as uri:
+        run_id = runs.start_run(uri, "videos", "outage", {}, {})
+        writer = MetricWriter(uri, run_id, outbox, flush_seconds=0.1)
+        writer.log(0, {"loss": 1.0, "nothing": math.nan, "endless": math.inf})
+        wait_until(lambda: writer.num_unsent == 0, "the first metrics are not sent")
+    writer.log(1, {"loss": 2.0})
+    wait_until(lambda: len(MetricOutbox(outbox)) == 1, "the outage is not noticed")
+    for step in range(2, 1300):
+        writer.log(step, {"loss": float(step)})
+    assert writer.close() == 1299
+    later = MetricWriter(uri, run_id, outbox, flush_seconds=0.1)
+    later.log(1300, {"loss": 1300.0})
+    wait_until(lambda: len(MetricOutbox(outbox)) == 1300, "the later writer does not keep what it has")
+    with mlflow_server(tmp_path, port) as uri:
+        wait_until(lambda: later.num_unsent == 0, "the outbox is not sent")
+        assert later.close() == 0
+        assert not outbox.exists()
+        assert history(uri, run_id, "loss") == [(0, 1.0), (1, 2.0)] + [(i, float(i)) for i in range(2, 1301)]
+        assert math.isnan(history(uri, run_id, "nothing")[0][1])
+        assert history(uri, run_id, "endless")[0][1] > 1e308
+
+
+def test_encoder_goes_through_a_server(tmp_path: Path) -> None:
+    """Without access to the server's files, an encoder is registered and pulled by its alias, unchanged."""
+    card = EncoderCard(encoder="tiny", feature_dim=128)
+    with mlflow_server(tmp_path, free_port()) as uri:
+        run_id = runs.start_run(uri, "videos", "first", {}, {})
+        model = registry.register_encoder(uri, run_id, "rspnet", build_seeded("tiny", 3), card, {}, {})
+        promotion.promote(uri, "rspnet", model.version)
+        encoder, pulled_card = registry.pull_encoder("models:/rspnet@champion", uri)
+        source = tracking_client(uri).get_model_version("rspnet", model.version).source
+    assert pulled_card == card
+    assert str(source).startswith("models:/m-")
+    torch.testing.assert_close(encoder.state_dict(), build_seeded("tiny", 3).state_dict(), rtol=0, atol=0)
