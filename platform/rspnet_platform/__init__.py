@@ -1,0 +1,1 @@
+"""How it runs: ingest, streaming, training, tracking and inference around `rspnet_core`."""

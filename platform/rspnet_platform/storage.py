@@ -135,7 +135,8 @@ def list_files_below(uri: str) -> list[str]:
     with _naming(uri, "list"):
         filesystem = _filesystem(uri)
         filesystem.invalidate_cache(uri)
-        return sorted(filesystem.unstrip_protocol(path) for path in filesystem.find(uri))
+        folder = filesystem._strip_protocol(uri)
+        return sorted(join(uri, path.removeprefix(folder)) for path in filesystem.find(uri))
 
 
 def _filesystem(uri: str) -> Any:

@@ -1,0 +1,1 @@
+"""Ray Train: launch, the visible loop, checkpoints, phase timers, progress."""

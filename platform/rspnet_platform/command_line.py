@@ -1,0 +1,79 @@
+"""A job's manners: recipe first, dotted keys, messages on stderr, one JSON object as the last line of stdout."""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import tyro
+
+Config = TypeVar("Config")
+USER_ERRORS = (ValueError, OSError)
+"""What a user can mend: shown as one message, without a traceback. Everything else is ours."""
+
+
+def run_job(
+    parse_arguments: Callable[[Sequence[str]], Config], work: Callable[[Config], Mapping[str, Any]]
+) -> None:
+    """Runs `work` on what `parse_arguments` makes of the command line, and ends the process: status 0 with the result
+    as JSON, or 1 with what went wrong.
+
+    While it works, all other output of this process goes to standard error, also what native libraries and forwarded
+    workers print: the result must be the last line, and alone.
+    """
+    try:
+        config = parse_arguments(sys.argv[1:])
+    except USER_ERRORS as error:
+        sys.exit(f"error: {error}")
+    sys.stdout.flush()
+    result_descriptor = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        result = work(config)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if not isinstance(error, USER_ERRORS) or os.environ.get("RSPNET_TRACEBACK"):
+            traceback.print_exc()
+        sys.exit(f"error: {error}")
+    sys.stderr.flush()
+    os.write(result_descriptor, (json.dumps(result) + "\n").encode())
+
+
+def parse_config(
+    config_type: Callable[..., Config], arguments: Sequence[str], *, program: str, description: str
+) -> Config:
+    """A config from `--key value` alone. Ends the process for `--help` and for keys and values that do not exist."""
+    return tyro.cli(config_type, args=list(arguments), prog=program, description=description)
+
+
+def parse_recipe(
+    recipes: Mapping[str, Callable[[], Config]],
+    default_recipe: str,
+    arguments: Sequence[str],
+    *,
+    program: str,
+) -> Config:
+    """`[RECIPE] --dotted.key value ...`: the recipe's config with single values changed.
+
+    Raises ValueError for a recipe that does not exist, naming those that do.
+    """
+    name, rest = default_recipe, list(arguments)
+    if rest and not rest[0].startswith("-"):
+        name = rest.pop(0).replace("-", "_")
+    if name not in recipes:
+        raise ValueError(f"there is no recipe {name!r}; accepted are {', '.join(recipes)}")
+    default = recipes[name]()
+    description = f"Recipes (first argument, default {default_recipe}):\n\n" + "\n\n".join(
+        f"{recipe}: {(factory.__doc__ or '').strip().splitlines()[0]}" for recipe, factory in recipes.items()
+    )
+    return tyro.cli(
+        type(default), default=default, args=rest, prog=f"{program} {name}", description=description
+    )
+
+
+def say(message: str) -> None:
+    """A message to the person who started the job."""
+    print(message, file=sys.stderr, flush=True)

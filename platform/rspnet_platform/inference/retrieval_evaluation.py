@@ -1,0 +1,98 @@
+"""Retrieval on a data set: the trained encoder beside randomly initialised ones, decoded once for all."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from rspnet_core.encoders.video_encoder import VideoEncoder
+from rspnet_core.evaluation.retrieval import RetrievalResult, leave_one_out, retrieve
+from rspnet_core.evaluation.retrieval_protocol import RetrievalProtocol
+from rspnet_platform.inference.dataset_features import DatasetFeatures
+from rspnet_platform.shards.dataset import ShardedDataset
+
+GALLERY_SPLIT, QUERY_SPLIT = "train", "test"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledVideos:
+    """What retrieval needs of a data set. `is_query` is None where there is no split: then each video is a query
+    against all the others."""
+
+    video_indices: np.ndarray
+    labels: np.ndarray
+    is_query: np.ndarray | None
+
+    @classmethod
+    def from_dataset(cls, dataset: ShardedDataset) -> "LabelledVideos | None":
+        """The labelled videos of the train and test splits, or of a data set without them all that are labelled. None
+        where too few carry a label to ask."""
+        videos = dataset.videos.sort_by("video_index")
+        names = np.array(videos["label"].to_pylist(), dtype=object)
+        splits = np.array(videos["split"].to_pylist(), dtype=object)
+        is_split = {GALLERY_SPLIT, QUERY_SPLIT} <= set(splits.tolist())
+        chosen = np.array([name is not None for name in names.tolist()])
+        if is_split:
+            chosen &= np.isin(splits, [GALLERY_SPLIT, QUERY_SPLIT])
+        if chosen.sum() < 2:
+            return None
+        _, labels = np.unique(names[chosen].astype(str), return_inverse=True)
+        is_query = splits[chosen] == QUERY_SPLIT if is_split else None
+        if is_query is not None and (is_query.all() or not is_query.any()):
+            return None
+        return cls(video_indices=videos["video_index"].to_numpy()[chosen], labels=labels, is_query=is_query)
+
+    @property
+    def setting(self) -> str:
+        """Who is looked for among whom, for the protocol that stands beside each number."""
+        if self.is_query is None:
+            return "each video against all others (no train and test splits)"
+        return f"gallery {GALLERY_SPLIT}, queries {QUERY_SPLIT}"
+
+
+def evaluate_retrieval(
+    labelled: LabelledVideos, features: DatasetFeatures, protocol: RetrievalProtocol
+) -> dict[str, RetrievalResult]:
+    """One result an encoder. Damaged videos, which have no features, are left out of gallery and queries."""
+    has_features = np.isin(labelled.video_indices, features.video_indices)
+    labels = torch.from_numpy(labelled.labels[has_features])
+    is_query = None if labelled.is_query is None else torch.from_numpy(labelled.is_query[has_features])
+    return {
+        name: _score(torch.from_numpy(vectors), labels, is_query, protocol)
+        for name, vectors in features.features.items()
+    }
+
+
+def _score(
+    vectors: torch.Tensor, labels: torch.Tensor, is_query: torch.Tensor | None, protocol: RetrievalProtocol
+) -> RetrievalResult:
+    if is_query is None:
+        return leave_one_out(vectors, labels, protocol)
+    return retrieve(vectors[~is_query], labels[~is_query], vectors[is_query], labels[is_query], protocol)
+
+
+TRAINED, RANDOM_PREFIX = "trained", "random_"
+
+
+def encoders_beside_random(
+    trained: VideoEncoder, encoder_name: str, num_random_encoders: int
+) -> Mapping[str, VideoEncoder]:
+    """The trained encoder, and freshly initialised ones with the seeds 0, 1, ..."""
+    from rspnet_platform.inference.encoder_files import build_seeded
+
+    random = {
+        f"{RANDOM_PREFIX}{seed}": build_seeded(encoder_name, seed) for seed in range(num_random_encoders)
+    }
+    return {TRAINED: trained, **random}
+
+
+def retrieval_metrics(results: Mapping[str, RetrievalResult]) -> dict[str, float]:
+    """`validation/retrieval_top1`, ..., and mean and standard deviation of the same over the random encoders."""
+    random = [result for name, result in results.items() if name.startswith(RANDOM_PREFIX)]
+    metrics = {f"validation/retrieval_top{k}": share for k, share in results[TRAINED].accuracy.items()}
+    for k in results[TRAINED].accuracy:
+        shares = [result.accuracy[k] for result in random]
+        metrics[f"validation/random_retrieval_top{k}_mean"] = float(np.mean(shares))
+        metrics[f"validation/random_retrieval_top{k}_std"] = float(np.std(shares))
+    return metrics

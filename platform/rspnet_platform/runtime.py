@@ -1,0 +1,69 @@
+"""Ray's start and the runtime environment of its workers, in one place."""
+
+import logging
+import os
+import secrets
+import warnings
+from pathlib import Path
+
+import rspnet_core
+import rspnet_platform
+from rspnet_platform.worker_setup import quiet_ray
+
+
+def connect() -> None:
+    """Joins the cluster that the environment names (`RAY_ADDRESS`, as `ray job submit` sets it), or starts a local one.
+
+    Workers get the two packages that this process itself imports, so that an older installed copy never mixes in.
+    """
+    import ray
+
+    if ray.is_initialized():
+        return
+    for name in ("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "RAY_worker_register_timeout_seconds"):
+        os.environ.setdefault(name, "120")
+    # Ray's accelerator variable is announced with a FutureWarning at each start; the new behaviour is the one wanted.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    quiet_ray()
+    options = {} if os.environ.get("RAY_ADDRESS") else local_cluster_options()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ray.init(
+            runtime_env=runtime_environment(), logging_level=logging.WARNING, log_to_driver=True, **options
+        )
+
+
+def local_cluster_options() -> dict:
+    """A cluster of this process alone, on loopback, closed by a token that nobody else knows.
+
+    Ray turns token authentication on by itself for a local cluster. Without a token in the environment it would write
+    one to `~/.ray/auth_token`, which changes how every later `ray start` of this user behaves.
+    """
+    if not {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    # Nobody preempts this machine's own cluster.
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
+    return {"include_dashboard": False, "address": "local"}
+
+
+def runtime_environment() -> dict:
+    packages = [Path(str(module.__file__)).parent for module in (rspnet_platform, rspnet_core)]
+    return {
+        "py_modules": [str(package) for package in packages],
+        "excludes": ["**/__pycache__"],
+        "worker_process_setup_hook": "rspnet_platform.worker_setup.quiet_ray",
+    }
+
+
+def cluster_resources() -> tuple[float, float]:
+    """CPUs and GPUs of the whole cluster."""
+    import ray
+
+    resources = ray.cluster_resources()
+    return resources.get("CPU", 0.0), resources.get("GPU", 0.0)
+
+
+def disconnect() -> None:
+    import ray
+
+    ray.shutdown()

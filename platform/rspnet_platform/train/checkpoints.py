@@ -1,0 +1,82 @@
+"""A checkpoint holds all that makes the next step identical, and is read without unpickling anything."""
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import torch
+from ray.train import Checkpoint, CheckpointUploadMode
+
+from rspnet_platform import storage
+from rspnet_platform.stream.consumed import ConsumedVideos
+
+TENSORS, DATA_STATE, CONFIG = "state.pt", "data.json", "config.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataState:
+    """The part of a checkpoint that says where in the data the run is; small, and read without the rest."""
+
+    step: int
+    dataset_sha256: str
+    consumed: ConsumedVideos
+
+    def to_json(self) -> dict[str, Any]:
+        return {"step": self.step, "dataset_sha256": self.dataset_sha256, "consumed": self.consumed.to_json()}
+
+    @classmethod
+    def from_json(cls, state: dict[str, Any]) -> "DataState":
+        return cls(
+            step=state["step"],
+            dataset_sha256=state["dataset_sha256"],
+            consumed=ConsumedVideos.from_json(state["consumed"]),
+        )
+
+
+def report_checkpoint(
+    metrics: dict[str, float],
+    tensors: dict[str, Any] | None,
+    data_state: DataState | None,
+    config: dict[str, Any],
+) -> None:
+    """Reports on every rank; rank 0 alone hands in `tensors` and `data_state`.
+
+    Written to a fresh local folder and sent to the run's storage in the background; the folder goes after that.
+    Raises what the disk raises: the previous checkpoint then stays the latest.
+    """
+    if tensors is None or data_state is None:
+        ray.train.report(metrics, checkpoint=None)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="rspnet-checkpoint-"))
+    torch.save(tensors, folder / TENSORS)
+    (folder / DATA_STATE).write_text(json.dumps(data_state.to_json()))
+    (folder / CONFIG).write_text(json.dumps(config, indent=2))
+    ray.train.report(
+        metrics,
+        checkpoint=Checkpoint.from_directory(folder),
+        checkpoint_upload_mode=CheckpointUploadMode.ASYNC,
+        delete_local_checkpoint_after_upload=True,
+    )
+
+
+def load_tensors(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """The task's, optimizer's and other tensors."""
+    with checkpoint.as_directory() as folder:
+        return torch.load(Path(folder) / TENSORS, map_location=device, weights_only=True)
+
+
+def load_data_state(checkpoint: Checkpoint) -> DataState:
+    """Reads the one small file, wherever the checkpoint lies."""
+    assert checkpoint.filesystem is not None
+    with checkpoint.filesystem.open_input_stream(f"{checkpoint.path}/{DATA_STATE}") as stream:
+        return DataState.from_json(json.loads(stream.read()))
+
+
+def latest_checkpoint(run_uri: str) -> Checkpoint | None:
+    """The run's last complete checkpoint, or None before the first."""
+    if not storage.exists(storage.join(run_uri, "checkpoint_manager_snapshot.json")):
+        return None
+    return ray.train.Result.from_path(run_uri).checkpoint

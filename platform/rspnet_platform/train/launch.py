@@ -1,0 +1,127 @@
+"""One training run on Ray Train: the same launch for a job, a sweep's trial and a test."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import ray.train
+from ray.train import CheckpointConfig, DataConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+
+from rspnet_core.sampling.clip_plan import ClipSampler
+from rspnet_platform import runtime, storage
+from rspnet_platform.config import PretrainConfig
+from rspnet_platform.shards.dataset import ShardedDataset
+from rspnet_platform.stream.clip_dataset import execution_options
+from rspnet_platform.stream.clip_decoding import SampleRecipe, View
+from rspnet_platform.stream.consumed import ConsumedVideos
+from rspnet_platform.stream.cpu_budget import Budget, Claim, fitting_cpus_per_worker
+from rspnet_platform.stream.damage import DamageLedger
+from rspnet_platform.stream.splits import select_videos
+from rspnet_platform.stream.stream_plan import StreamPlan, VideoLocations
+from rspnet_platform.stream.training_dataset import TrainingStream
+from rspnet_platform.train.checkpoints import latest_checkpoint, load_data_state
+from rspnet_platform.train.listeners import Listener
+from rspnet_platform.train.loop import LoopInputs, train_loop
+
+MAX_CONTROLLER_FAILURES = 3
+"""Ray's default is to try for ever to start a worker group that cannot start."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerResources:
+    cpus_per_worker: float
+    use_gpu: bool
+
+
+def plan_stream(config: PretrainConfig, dataset: ShardedDataset, run_uri: str) -> TrainingStream:
+    """What the run reads. Raises ValueError for a split that does not exist and a batch that does not fit."""
+    video_indices = select_videos(dataset, config.data.split)
+    plan = StreamPlan(
+        dataset_uri=dataset.uri,
+        locations=VideoLocations.from_dataset(dataset),
+        video_indices=video_indices,
+        seed=config.training.seed,
+        num_epochs=config.training.num_epochs,
+        global_batch_size=config.training.global_batch_size,
+        worker_counts=config.scaling.worker_counts,
+        num_row_groups_per_window=config.data.num_row_groups_per_window,
+        consumed=ConsumedVideos(
+            num_videos=dataset.description.num_videos, num_videos_per_epoch=len(video_indices)
+        ),
+    )
+    sampler: ClipSampler = config.task.clips
+    view: View = config.task.view
+    return TrainingStream(
+        plan=plan,
+        recipe=SampleRecipe(sampler=sampler, view=view, seed=config.training.seed),
+        damage=DamageLedger(uri=storage.join(run_uri, "damaged_videos")),
+        cpus_per_decode_task=config.scaling.cpus_per_decode_task,
+        read_consumed=partial(read_consumed, run_uri),
+    )
+
+
+def read_consumed(run_uri: str) -> ConsumedVideos | None:
+    """What the run's last checkpoint accounts for."""
+    checkpoint = latest_checkpoint(run_uri)
+    return load_data_state(checkpoint).consumed if checkpoint else None
+
+
+def plan_resources(config: PretrainConfig) -> tuple[WorkerResources, Budget]:
+    """What each worker gets. Raises BudgetError, with a table, for what the cluster cannot hold."""
+    cpus, gpus = runtime.cluster_resources()
+    low, _ = config.scaling.worker_range
+    scaling = config.scaling
+    use_gpu = gpus > 0 if scaling.use_gpu is None else scaling.use_gpu
+    cpus_per_worker = scaling.cpus_per_worker or fitting_cpus_per_worker(
+        num_workers=low, cpus_per_decode_task=scaling.cpus_per_decode_task, cluster_cpus=cpus
+    )
+    budget = Budget(
+        claims=(
+            Claim(who="training workers", count=low, cpus=cpus_per_worker, gpus=float(use_gpu)),
+            Claim(who="decode tasks, at least", count=1, cpus=scaling.cpus_per_decode_task),
+        ),
+        cluster_cpus=cpus,
+        cluster_gpus=gpus,
+    )
+    budget.check()
+    return WorkerResources(cpus_per_worker=cpus_per_worker, use_gpu=use_gpu), budget
+
+
+def launch_training(
+    config: PretrainConfig,
+    *,
+    run_uri: str,
+    stream: TrainingStream,
+    resources: WorkerResources,
+    dataset_sha256: str,
+    listeners: tuple[Listener, ...],
+) -> ray.train.Result:
+    """Trains to the end, from the run's last checkpoint where it has one. Raises TrainingFailedError after
+    `run.max_failures` restarts."""
+    low, high = config.scaling.worker_range
+    storage_uri, name = run_uri.rsplit("/", 1)
+    trainer = TorchTrainer(
+        train_loop,
+        train_loop_config={
+            "inputs": LoopInputs(
+                config=config, stream=stream, dataset_sha256=dataset_sha256, listeners=listeners
+            )
+        },
+        scaling_config=ScalingConfig(
+            num_workers=low if low == high else (low, high),
+            use_gpu=resources.use_gpu,
+            resources_per_worker={"CPU": resources.cpus_per_worker},
+        ),
+        datasets={"train": stream},
+        dataset_config=DataConfig(execution_options=execution_options()),
+        run_config=RunConfig(
+            name=name,
+            storage_path=storage_uri,
+            failure_config=FailureConfig(
+                max_failures=config.run.max_failures, controller_failure_limit=MAX_CONTROLLER_FAILURES
+            ),
+            checkpoint_config=CheckpointConfig(num_to_keep=config.training.num_checkpoints_kept),
+            logging_config=LoggingConfig(log_level="WARNING"),
+        ),
+    )
+    return trainer.fit()

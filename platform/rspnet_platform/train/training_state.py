@@ -1,0 +1,88 @@
+"""What one worker trains: the task, its optimizer, and how far both and the data have come."""
+
+from dataclasses import dataclass
+from pkgutil import resolve_name
+from typing import Any
+
+import ray.train.torch
+import torch
+from torch import nn
+
+from rspnet_core.augmentation import to_clips
+from rspnet_core.clip_batch import ClipBatch
+from rspnet_core.pretext import PRETEXT_TASKS
+from rspnet_core.pretext.task import PretextBatch, PretextTask, StepContext
+from rspnet_core.train_step import StepReport, build_optimizer, train_step
+from rspnet_platform.config import PretrainConfig
+from rspnet_platform.cpu_threads import use_all_cores_of
+from rspnet_platform.stream.consumed import ConsumedVideos
+
+
+def build_task(config: PretrainConfig) -> PretextTask:
+    """The task as a run with this seed begins it; leaves torch's global generator as it was."""
+    with torch.random.fork_rng():
+        torch.manual_seed(config.training.seed)
+        return resolve_name(PRETEXT_TASKS[config.task.task_name])(config.task)
+
+
+@dataclass(kw_only=True)
+class TrainingState:
+    """`wrapped` is `task`, in DistributedDataParallel where there are several workers."""
+
+    config: PretrainConfig
+    task: PretextTask
+    wrapped: nn.Module
+    optimizer: torch.optim.Optimizer
+    device: torch.device
+    num_steps: int
+    step: int = 0
+    consumed: ConsumedVideos
+
+    @classmethod
+    def create(cls, config: PretrainConfig, *, num_steps: int, consumed: ConsumedVideos) -> "TrainingState":
+        device = ray.train.torch.get_device()
+        assert isinstance(device, torch.device)
+        use_all_cores_of(device, num_processes=ray.train.get_context().get_local_world_size())
+        # Batch statistics stay each rank's own; the queue is equal on all ranks by construction.
+        wrapped = ray.train.torch.prepare_model(
+            build_task(config), parallel_strategy_kwargs={"broadcast_buffers": False}
+        )
+        task = wrapped.module if isinstance(wrapped, nn.parallel.DistributedDataParallel) else wrapped
+        assert isinstance(task, PretextTask)
+        return cls(
+            config=config,
+            task=task,
+            wrapped=wrapped,
+            optimizer=build_optimizer(task, config.optimizer, config.training.global_batch_size),
+            device=device,
+            num_steps=num_steps,
+            consumed=consumed,
+        )
+
+    def train_on(self, batch: ClipBatch) -> StepReport:
+        """One optimizer step. Raises NonFiniteLossError, naming the step."""
+        batch = batch.to(self.device)
+        report = train_step(
+            task=self.task,
+            wrapped=self.wrapped,
+            optimizer=self.optimizer,
+            config=self.config.optimizer,
+            global_batch_size=self.config.training.global_batch_size,
+            batch=PretextBatch(
+                clips=to_clips(batch.planes, batch.view_numbers),
+                playback_speeds=batch.playback_speeds,
+                video_index=batch.video_index,
+            ),
+            context=StepContext(step=self.step, num_steps=self.num_steps, seed=self.config.training.seed),
+            autocast_dtype=torch.bfloat16 if self.config.training.precision == "bf16" else None,
+        )
+        self.step += 1
+        return report
+
+    def tensors(self) -> dict[str, Any]:
+        return {"task": self.task.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def restore(self, tensors: dict[str, Any], *, step: int, consumed: ConsumedVideos) -> None:
+        self.task.load_state_dict(tensors["task"])
+        self.optimizer.load_state_dict(tensors["optimizer"])
+        self.step, self.consumed = step, consumed

@@ -1,0 +1,78 @@
+"""A job's manners, at the door: stdout, exit status, wrong recipes and keys."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(code: str, *arguments: str) -> subprocess.CompletedProcess:
+    head = f"import sys; sys.path.insert(0, {str(ROOT / 'platform')!r})\nfrom rspnet_platform.command_line import run_job\n"
+    return subprocess.run([sys.executable, "-c", head + code, *arguments], capture_output=True, text=True)
+
+
+def run_pretrain(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "jobs" / "pretrain.py"), *arguments],
+        capture_output=True,
+        text=True,
+        cwd="/tmp",
+        env=os.environ | {"COLUMNS": "200"},
+    )
+
+
+def test_stdout_holds_the_result_alone():
+    """Whatever else prints, natively too, goes to stderr."""
+    done = run(
+        "import os\ndef job(config):\n    print('noise'); os.system('echo native'); return {'n': 1}\nrun_job(list, job)"
+    )
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"n": 1})
+    assert "noise" in done.stderr
+    assert "native" in done.stderr
+
+
+def test_a_users_mistake_is_one_message_without_a_traceback():
+    """Status 1, and nothing on stdout."""
+    done = run(
+        "def job(config):\n    raise ValueError('margin is 3; accepted are 0 to 2')\nrun_job(list, job)"
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: margin is 3; accepted are 0 to 2\n"
+
+
+def test_our_own_mistake_shows_its_traceback():
+    """So that it can be reported."""
+    done = run("def job(config):\n    raise RuntimeError('broken')\nrun_job(list, job)")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no-such-recipe"], "there is no recipe 'no_such_recipe'; accepted are tiny_cpu"),
+        (["tiny_cpu", "--task.temprature", "0.1"], "--task.temperature"),
+        (["--task.temperature", "0"], "temperature is 0.0; accepted are numbers above 0"),
+        (["--scaling.num-workers", "many"], "accepted are N or MIN:MAX"),
+        (["--task.clips.playback-speeds", "2", "2"], "accepted: two or more different"),
+    ],
+)
+def test_wrong_words_are_told_what_is_right(arguments, message):
+    """Recipe, key and value alike; nothing starts."""
+    done = run_pretrain(*arguments)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert done.stdout == ""
+
+
+def test_help_lists_every_recipe():
+    """With a line each."""
+    done = run_pretrain("--help")
+    assert done.returncode == 0
+    assert "tiny_cpu: RSPNet with a tiny encoder" in done.stdout
+    assert "rspnet_r3d18: RSPNet with R3D-18" in done.stdout
