@@ -1,0 +1,120 @@
+"""The format of shards, the description of a data set, and reading from both."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from rspnet_platform import storage
+from rspnet_platform.ingest.ingest_config import IngestConfig
+from rspnet_platform.ingest.pipeline import ingest
+from rspnet_platform.shards.dataset import DatasetDescription, open_dataset, read_videos
+from rspnet_platform.shards.schema import SCHEMA_VERSION, SHARD_SCHEMA
+from rspnet_platform.shards.shard_config import ShardConfig
+
+
+@pytest.fixture
+def dataset_folder(video_folder: Path, tmp_path: Path) -> Path:
+    shards = ShardConfig(max_videos_per_row_group=2)
+    output = tmp_path / "out"
+    config = IngestConfig(
+        source=str(video_folder), output=str(output), short_side=32, num_processes=1, shards=shards
+    )
+    ingest(config)
+    return output
+
+
+def test_videos_are_stored_as_they_are(dataset_folder: Path) -> None:
+    """The video column is neither compressed nor dictionary-coded nor summed up; row groups close in time."""
+    file = pq.ParquetFile(dataset_folder / "shard-00000.parquet")
+    assert file.schema_arrow.equals(SHARD_SCHEMA)
+    assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [2, 2, 2]
+    columns = [file.metadata.row_group(0).column(i) for i in range(file.metadata.num_columns)]
+    video = next(column for column in columns if column.path_in_schema == "video")
+    assert video.compression == "UNCOMPRESSED"
+    assert video.statistics is None
+    assert not any("DICTIONARY" in encoding for encoding in video.encodings)
+    assert {c.compression for c in columns if c.path_in_schema != "video"} == {"ZSTD"}
+
+
+def test_rows_come_in_the_order_asked(dataset_folder: Path) -> None:
+    """Any subset of a row group is read; a row that is not there is named."""
+    by_row = read_videos(str(dataset_folder), "shard-00000.parquet", 1, [1, 0])
+    assert [video.info.video_index for video in by_row] == [3, 2]
+    with pytest.raises(ValueError, match=r"rows \[2\] were asked .* it has 2 rows"):
+        read_videos(str(dataset_folder), "shard-00000.parquet", 1, [2])
+    with pytest.raises(ValueError, match="has 3 row groups; row group 3 was asked"):
+        read_videos(str(dataset_folder), "shard-00000.parquet", 3, [0])
+
+
+def test_storage_faults_name_the_shard(dataset_folder: Path) -> None:
+    """A missing shard and one that is no Parquet are errors of storage, with the file's name."""
+    with pytest.raises(FileNotFoundError, match=r"shard-00007\.parquet"):
+        read_videos(str(dataset_folder), "shard-00007.parquet", 0, [0])
+    (dataset_folder / "shard-00000.parquet").write_bytes(b"junk" * 100)
+    with pytest.raises(storage.StorageError, match=r"shard-00000\.parquet"):
+        read_videos(str(dataset_folder), "shard-00000.parquet", 0, [0])
+
+
+def test_the_description_survives_json(dataset_folder: Path) -> None:
+    """`from_json` is the inverse of `to_json`, through a file."""
+    description = open_dataset(str(dataset_folder)).description
+    restored = DatasetDescription.from_json(json.loads(json.dumps(description.to_json())), "x")
+    assert restored == description
+    assert (description.schema_version, description.profile, description.num_videos) == (1, "indexed", 6)
+
+
+def test_an_unknown_version_is_refused(dataset_folder: Path) -> None:
+    """A reader does not guess at a format that it does not know."""
+    path = dataset_folder / "dataset.json"
+    value = json.loads(path.read_text())
+    path.write_text(json.dumps(value | {"schema_version": SCHEMA_VERSION + 1}))
+    with pytest.raises(ValueError, match=r"dataset\.json has schema version 2; accepted: 1"):
+        open_dataset(str(dataset_folder))
+
+
+def test_no_data_set_says_how_to_make_one(tmp_path: Path) -> None:
+    """A folder without dataset.json, and no folder at all, point to the ingest."""
+    for path in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(
+            ValueError, match=r"is not a data set: no dataset\.json; make one with python jobs/ing"
+        ):
+            open_dataset(str(path))
+
+
+def test_writes_are_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failing write leaves the old file and no temporary one, and names the file."""
+    target = tmp_path / "a" / "b.json"
+    storage.write_json(str(target), {"x": 1})
+
+    def fail(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(storage.StorageError, match=r"cannot write .*b\.json: .*No space left"):
+        storage.write_json(str(target), {"x": 2})
+    assert storage.read_json(str(target)) == {"x": 1}
+    assert storage.list_names(str(tmp_path / "a")) == ["b.json"]
+
+
+def test_remote_storage_behaves_like_a_folder() -> None:
+    """The same functions work on a store by URI; what is missing is a FileNotFoundError there too."""
+    storage.write_json("memory://bucket/a/b.json", [1])
+    assert storage.exists("memory://bucket/a/b.json")
+    assert storage.read_json("memory://bucket/a/b.json") == [1]
+    assert storage.list_names("memory://bucket/a") == ["b.json"]
+    assert storage.list_names("memory://bucket/none") == []
+    with pytest.raises(FileNotFoundError, match="memory://bucket/none"):
+        storage.read_bytes("memory://bucket/none")
+    storage.delete_folder("memory://bucket/a")
+    assert not storage.exists("memory://bucket/a/b.json")
+    with pytest.raises(storage.StorageError, match="cannot use nosuch://"):
+        storage.exists("nosuch://x")
+
+
+def test_shard_sizes_are_checked() -> None:
+    """A wrong size fails when it is built."""
+    for field in dataclasses.fields(ShardConfig):
+        with pytest.raises(ValueError, match=f"{field.name} is 0; accepted: 1 or more"):
+            ShardConfig(**{field.name: 0})
