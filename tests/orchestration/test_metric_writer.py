@@ -76,7 +76,7 @@ def test_outbox_survives_a_torn_line(tmp_path: Path) -> None:
     assert outbox.read() == [first]
     outbox.append([second])
     assert outbox.read() == [first, second]
-    outbox.remove_first(1)
+    outbox.remove([first])
     assert outbox.read() == [second]
 
 

@@ -50,14 +50,15 @@ class MetricOutbox:
             file.flush()
             os.fsync(file.fileno())
 
-    def remove_first(self, num_points: int) -> None:
-        """Takes sent points off the front, atomically; the file goes when none are left."""
-        if num_points == 0:
-            return
+    def remove(self, points: Sequence[MetricPoint]) -> None:
+        """Takes sent points out, wherever they are now, atomically; the file goes when none are left."""
+        sent = set(map(_line, points))
         with self._turn:
-            left = self.read()[num_points:]
+            if not sent or not self._path.exists():
+                return
+            left = [line for line in map(_line, self.read()) if line not in sent]
             temporary = self._path.with_name(self._path.name + ".new")
-            temporary.write_text("".join(map(_line, left)))
+            temporary.write_text("".join(left))
             temporary.replace(self._path)
             if not left:
                 self._path.unlink()
@@ -86,14 +87,14 @@ def send_outbox(tracking_uri: str, outbox: Path) -> int:
     which SQL stores ignore: a metric with equal key, step, timestamp and value exists once.
     """
     file = MetricOutbox(outbox)
-    num_sent = 0
+    sent: list[MetricPoint] = []
     try:
         for batch in batches(file.read()):
             send_points(tracking_uri, batch)
-            num_sent += len(batch)
+            sent += batch
     finally:
-        file.remove_first(num_sent)
-    return num_sent
+        file.remove(sent)
+    return len(sent)
 
 
 def send_points(tracking_uri: str, points: Sequence[MetricPoint]) -> None:

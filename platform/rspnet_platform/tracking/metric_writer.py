@@ -84,7 +84,7 @@ class MetricWriter:
 
     def _run(self) -> None:
         is_last = False
-        while not is_last:
+        while not is_last and not self._is_abandoned:
             is_last = self._stop.wait(self._flush_seconds)
             self._flush()
 

@@ -101,9 +101,7 @@ def _experiment_id(client: "MlflowClient", tracking_uri: str, name: str) -> str:
 
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
-        database = sqlite_path(tracking_uri)
-        # Without a server MLflow would put artifacts into the process's current folder, which Ray changes.
-        location = None if database is None else (database.parent / "mlartifacts").as_uri()
+        location = _artifact_location(tracking_uri, name)
         try:
             return client.create_experiment(name, artifact_location=location)
         except MlflowException:
@@ -115,6 +113,21 @@ def _experiment_id(client: "MlflowClient", tracking_uri: str, name: str) -> str:
             f"experiment {name!r} is deleted in {redact(tracking_uri)}: restore it or name another one"
         )
     return experiment.experiment_id
+
+
+def _artifact_location(tracking_uri: str, experiment: str) -> str | None:
+    """Where a new experiment keeps artifacts; None leaves it to the server.
+
+    Without a server MLflow would take the process's current folder, which Ray changes.
+    """
+    if tracking_uri.startswith(("http://", "https://")):
+        return None
+    if (database := sqlite_path(tracking_uri)) is None:
+        raise ValueError(
+            f"experiment {experiment!r} does not exist in {redact(tracking_uri)}, and a database has no "
+            "place for artifacts: track through an `mlflow server`, or use `mlflow experiments create -l URI`"
+        )
+    return (database.parent / "mlartifacts").as_uri()
 
 
 def _reopen(client: "MlflowClient", tracking_uri: str, run_id: str) -> dict[str, str]:
