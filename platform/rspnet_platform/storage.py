@@ -185,12 +185,14 @@ def _sync_folder(folder: str) -> None:
 
 @contextlib.contextmanager
 def _naming(uri: str, verb: str) -> Iterator[None]:
-    """Whatever goes wrong inside names the URI. Not found stays FileNotFoundError: callers tell it apart."""
+    """Whatever goes wrong inside names the URI. Not found stays FileNotFoundError: readers tell it apart."""
     try:
         yield
     except StorageError:
         raise
     except FileNotFoundError as error:
+        if verb == "write":
+            raise StorageError(f"cannot write {uri}: there is no such bucket or folder") from error
         raise FileNotFoundError(f"cannot {verb} {uri}: nothing is there") from error
     except Exception as error:  # each store's client raises exceptions of its own
         raise StorageError(f"cannot {verb} {uri}: {type(error).__name__}: {error}") from error

@@ -87,7 +87,7 @@ def _transcoded(
     """Each video with its outcome, in the seed's order, from `next_position` on."""
     order = np.random.default_rng(config.seed).permutation(len(listing.videos))[next_position:]
     videos = [listing.videos[position] for position in order]
-    num_processes = min(config.num_processes or len(os.sched_getaffinity(0)), max(1, len(videos)))
+    num_processes = min(config.num_processes or _num_cpus(), max(1, len(videos)))
     tasks = (TranscodingTask(video=video, config=config) for video in videos)
     with IsolatedMap(
         run_task, num_processes=num_processes, timeout_seconds=config.timeout_seconds
@@ -98,9 +98,14 @@ def _transcoded(
             yield video, outcome
 
 
+def _num_cpus() -> int:
+    """Those that this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _check_refusals(state: IngestState, config: IngestConfig, num_total: int) -> None:
     """Stops as soon as it is certain: nobody should wait hours for it."""
-    if len(state.refusals) > config.max_refused_fraction * num_total:
+    if len(state.refusals) / num_total > config.max_refused_fraction:
         _raise_too_many(
             state, f"accepted: up to {config.max_refused_fraction:.0%} (max_refused_fraction)", num_total
         )
