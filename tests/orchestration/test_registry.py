@@ -25,7 +25,6 @@ from tests.videos import encode_video, moving_pictures
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
 GATE = "validation/retrieval_top1"
-DATA = {"dataset_sha256": "a"}
 CARD = EncoderCard(
     encoder="tiny",
     feature_dim=128,
@@ -116,9 +115,7 @@ def test_model_holds_both_packages_and_no_pickle(tracking_uri: str, tmp_path: Pa
     assert not [name for name in files if "__pycache__" in name or name.endswith((".pkl", ".pt", ".pyc"))]
 
 
-def test_fresh_process_predicts_from_the_model_alone(
-    tracking_uri: str, videos: list[Path], tmp_path: Path
-) -> None:
+def test_fresh_process_predicts_from_the_model_alone(tracking_uri: str, videos: list[Path], tmp_path: Path) -> None:
     """`load_model("models:/rspnet@champion").predict(paths or bytes)` runs the model's own code, no Ray."""
     model = register(tracking_uri)
     promotion.promote(tracking_uri, "rspnet", model.version)
@@ -190,35 +187,6 @@ def test_better_version_becomes_champion(tracking_uri: str) -> None:
     assert promotion.promote(tracking_uri, "rspnet", "challenger").version == later[2].version
     aliases = tracking_client(tracking_uri).get_registered_model("rspnet").aliases
     assert {alias: str(version) for alias, version in aliases.items()} == {"champion": later[2].version}
-
-
-@pytest.mark.parametrize(
-    ("candidate", "champion", "reason"),
-    [
-        ({}, DATA, "dataset_sha256 is 'unknown'"),
-        (
-            {"dataset_sha256": "a", "protocol": "p"},
-            {"dataset_sha256": "a", "protocol": "q"},
-            "protocol is 'p'",
-        ),
-    ],
-)
-def test_metrics_of_other_protocols_do_not_compare(
-    candidate: dict[str, str], champion: dict[str, str], reason: str
-) -> None:
-    """Unknown data or another protocol leaves the champion in place, and says why."""
-    choice = promotion.compare(candidate, champion, "the champion", GATE)
-    assert choice.alias == "challenger"
-    assert choice.reason.startswith(reason)
-
-
-def test_missing_gate_metric_wins_nothing() -> None:
-    """A version without the gate metric, or with NaN, stays challenger."""
-    tags = {"dataset_sha256": "a", "protocol": "p"}
-    measured = tags | {f"metric.{GATE}": "0.5"}
-    for candidate in (tags, tags | {f"metric.{GATE}": "nan"}):
-        assert promotion.compare(candidate, measured, "the champion", GATE).alias == "challenger"
-    assert promotion.compare(measured, tags, "the champion", GATE).alias == "challenger"
 
 
 @pytest.mark.parametrize(
