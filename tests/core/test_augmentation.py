@@ -89,7 +89,7 @@ def assert_matches_reference(planes: torch.Tensor, view_numbers: torch.Tensor) -
     clips = to_clips(planes, view_numbers)
     assert clips.shape == (*planes.shape[:2], 3, NUM_FRAMES, HEIGHT, WIDTH)
     for sample, clip in np.ndindex(*planes.shape[:2]):
-        view = dict(zip(VIEW_NUMBERS, view_numbers[sample, clip].tolist(), strict=True))
+        view = dict[str, float](zip(VIEW_NUMBERS, view_numbers[sample, clip].tolist(), strict=True))
         expected = reference_clip(planes[sample, clip].numpy(), view)
         np.testing.assert_allclose(clips[sample, clip].numpy(), expected, atol=2e-4)
 

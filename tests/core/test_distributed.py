@@ -1,12 +1,12 @@
-"""Two real gloo processes against one. They start once; each test looks at one thing that they brought back."""
+"""Two real gloo processes against one. They start once; each test looks at one thing they brought back."""
 
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor, nn
+from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
 from rspnet_core.distributed import (
@@ -29,7 +29,7 @@ ROWS = torch.arange(GLOBAL_BATCH * 3.0).reshape(GLOBAL_BATCH, 3).square()
 
 
 def build_task() -> RSPNet:
-    """In eval mode batch norm takes no batch's statistics: the only thing in which workers differ from one."""
+    """In eval mode batch norm takes no batch's statistics: all that workers differ in from one."""
     torch.manual_seed(0)
     return RSPNet(RSPNetConfig(encoder="tiny", embedding_dim=8, queue_size=20)).eval()
 
@@ -72,7 +72,7 @@ def refused_by_all() -> bool:
     """One worker's loss is not a number; does this one stop too?"""
     task = build_task()
     if rank() == 1:
-        task.speed_head.layers[0].weight.data.fill_(float("nan"))
+        nn.init.constant_(task.speed_head.layers.get_parameter("0.weight"), float("nan"))
     try:
         two_steps(task, task, slice(0, 4))
     except NonFiniteLossError as error:
@@ -102,7 +102,7 @@ def worker(worker_rank: int, folder: str) -> None:
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
     folder = tmp_path_factory.mktemp("gloo")
-    mp.spawn(worker, args=(str(folder),), nprocs=NUM_WORKERS)
+    spawn(worker, args=(str(folder),), nprocs=NUM_WORKERS)
     return [torch.load(Path(folder) / f"{i}.pt", weights_only=True) for i in range(NUM_WORKERS)]
 
 
@@ -155,7 +155,7 @@ def test_the_order_depends_on_seed_step_and_purpose():
 
 
 def test_losses_of_two_workers_equal_those_of_one(found: list[dict], single: dict):
-    """Loss and metrics of both steps, averaged over the workers; the second step sees the first one's keys."""
+    """Loss and metrics of both steps, averaged over workers; the second step sees the first one's keys."""
     for each in found:
         for step, expected in enumerate(single["metrics"]):
             reported = {name: value for name, value in each["metrics"][step].items() if name != "feature_std"}
@@ -164,7 +164,7 @@ def test_losses_of_two_workers_equal_those_of_one(found: list[dict], single: dic
 
 
 def test_gradients_of_two_workers_equal_those_of_one(found: list[dict], single: dict):
-    """For every trained parameter, after an optimizer step, a momentum update and an enqueue on both sides."""
+    """For every trained parameter, after an optimizer step, a momentum update and an enqueue."""
     for each in found:
         assert each["gradients"].keys() == single["gradients"].keys()
         for name, gradient in single["gradients"].items():

@@ -25,7 +25,7 @@ def test_r3d_18_is_the_published_network():
 
 def test_r3d_18_starts_with_fan_out_kaiming():
     """The stem's weights have a variance of 2 / (64 x 7^3)."""
-    weight = resnet3d_18().stem[0].weight
+    weight = resnet3d_18().stem.get_parameter("0.weight")
     assert weight.std().item() == pytest.approx((2 / (64 * 7**3)) ** 0.5, rel=0.02)
 
 
@@ -65,8 +65,8 @@ def test_linear_head_is_a_linear_map_of_the_mean():
     head = ProjectionHead(feature_dim=512, embedding_dim=128, kind="linear")
     assert num_parameters(head) == 65_664
     feature_map = torch.randn(3, 512, 2, 4, 4)
-    layer = head.layers[0]
-    expected = feature_map.mean((2, 3, 4)) @ layer.weight.T + layer.bias
+    weight, bias = head.parameters()
+    expected = feature_map.mean((2, 3, 4)) @ weight.T + bias
     torch.testing.assert_close(head(feature_map), expected)
 
 
@@ -99,9 +99,10 @@ def test_momentum_copy_takes_no_gradient_and_its_own_batch_statistics():
     source(torch.randn(4, 2, 1, 2, 2) + 5)
     nn.init.constant_(source.weight, 3.0)
     momentum.follow(source, 0.5)
-    assert momentum.network.weight.tolist() == [2.0, 2.0]
-    assert momentum.network.running_mean.tolist() == [0.0, 0.0]
+    state = momentum.network.state_dict()
+    assert state["weight"].tolist() == [2.0, 2.0]
+    assert state["running_mean"].tolist() == [0.0, 0.0]
     output = momentum(torch.randn(4, 2, 1, 2, 2).requires_grad_() - 5)
     assert not output.requires_grad
-    assert (momentum.network.running_mean < -0.3).all()
+    assert (state["running_mean"] < -0.3).all()
     assert not any(parameter.requires_grad for parameter in momentum.parameters())

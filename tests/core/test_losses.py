@@ -17,9 +17,7 @@ def slow_info_nce(query, positive, negatives, temperature, mask) -> list[float]:
     """Eq. 1 of MoCo with loops and `math`, in float64."""
     losses = []
     for i in range(len(query)):
-        near = exp(
-            sum(a * b for a, b in zip(query[i].tolist(), positive[i].tolist(), strict=True)) / temperature
-        )
+        near = exp(sum(a * b for a, b in zip(query[i].tolist(), positive[i].tolist(), strict=True)) / temperature)
         others = 0.0
         for n in range(len(negatives)):
             if mask is None or mask[i, n]:

@@ -14,9 +14,7 @@ from rspnet_core.evaluation.retrieval_protocol import RETRIEVAL_PROTOCOLS, Retri
 PROTOCOL = RETRIEVAL_PROTOCOLS["rspnet_paper"]
 
 
-def slow_accuracy(
-    gallery: Tensor, gallery_labels: Tensor, query: Tensor, query_labels: Tensor, k: int
-) -> float:
+def slow_accuracy(gallery: Tensor, gallery_labels: Tensor, query: Tensor, query_labels: Tensor, k: int) -> float:
     hits = 0
     for feature, label in zip(query, query_labels, strict=True):
         cosines = [F.cosine_similarity(feature, other, dim=0).item() for other in gallery]
@@ -30,12 +28,10 @@ def random_set(count: int) -> tuple[Tensor, Tensor]:
 
 
 def test_retrieve_equals_the_slow_reference():
-    """Top-k by sorting all cosines, for every k of the protocol, also where queries come in several chunks."""
+    """Top-k by sorting all cosines, for every k of the protocol, in the slow way."""
     gallery, query = random_set(60), random_set(33)
     result = retrieve(*gallery, *query, PROTOCOL)
-    assert result.accuracy == {
-        k: pytest.approx(slow_accuracy(*gallery, *query, k)) for k in (1, 5, 10, 20, 50)
-    }
+    assert result.accuracy == {k: pytest.approx(slow_accuracy(*gallery, *query, k)) for k in (1, 5, 10, 20, 50)}
     assert (result.num_queries, result.num_gallery, result.skipped_k) == (33, 60, ())
 
 
@@ -75,7 +71,7 @@ def test_the_length_of_features_does_not_matter():
 
 
 def test_centring_takes_the_gallerys_mean_away():
-    """Far from the origin the angle is the offset's, and misleads; around the gallery's mean it is the feature's."""
+    """Far from the origin angles are the offset's and mislead; around the gallery's mean they do not."""
     gallery, labels = torch.tensor([[101.0, 100.0], [99.0, 100.0]]), torch.tensor([0, 1])
     query = torch.tensor([[100.2, 100.5], [99.8, 99.5]])
     centred = dataclasses.replace(PROTOCOL, centring=True)

@@ -64,7 +64,8 @@ def test_loss_equals_the_equations(positives: str, mask_same_video: bool):
     batch = make_batch()
     task(make_batch(), CONTEXT)
     task.after_step()
-    torch.nn.init.normal_(task.speed_head.layers[0].weight)  # Key and query networks differ.
+    for parameter in task.speed_head.parameters():
+        torch.nn.init.normal_(parameter)  # So that key and query networks differ.
     output = task(batch, CONTEXT)
     with torch.no_grad():
         total, ranking, instance = slow_loss(task, batch)
@@ -86,7 +87,7 @@ def test_defaults_are_the_published_point():
 
 
 def test_the_same_speed_key_is_the_nearer_one():
-    """Swapping the two keys in the batch swaps the sign of the lead: accuracies of strict leads add up to one."""
+    """Swapping the two keys swaps the sign of every lead: the accuracies add up to one."""
     task, batch = RSPNet(CONFIG).eval(), make_batch(8)
     swapped = dataclasses.replace(batch, clips=batch.clips[:, [0, 2, 1]])
     accuracies = [task(each, CONTEXT).metrics["speed_ranking/accuracy"].item() for each in (batch, swapped)]
@@ -159,7 +160,7 @@ def test_gradient_reaches_every_trained_parameter_and_no_key():
 
 
 def test_requirements_refuse_what_would_train_something_else():
-    """Unmasked, the queue must be smaller than the data set; the global batch must fit into the queue always."""
+    """Unmasked, the queue must be smaller than the data set; the global batch fits into the queue."""
     masked = RSPNet(CONFIG).requirements()
     masked.check(num_videos=2, global_batch_size=32)
     with pytest.raises(ValueError, match="up to 32"):
@@ -177,11 +178,21 @@ def test_feature_std_by_hand():
     assert feature_std(torch.randn(4096, 32)).item() == pytest.approx(1.0, abs=0.02)
 
 
+def gratings() -> PretextBatch:
+    """Eight videos of their own colour; gratings move at one speed in two clips, at another in the third."""
+    speeds = torch.tensor([[1.0, 1.0, 3.0], [3.0, 3.0, 1.0]]).repeat(4, 1)
+    phases = 0.5 * torch.arange(4) * speeds[:, :, None] + 6 * torch.rand(8, 3, 1)
+    waves = torch.sin(0.8 * torch.arange(16) - phases[..., None])[:, :, None, :, None]
+    clips = torch.randn(8, 1, 3, 1, 1, 1) + waves.expand(8, 3, 3, 4, 16, 16)
+    return dataclasses.replace(make_batch(8), clips=clips)
+
+
 def test_a_tiny_task_overfits_one_batch():
-    """Thirty steps on eight videos: every pair is ranked right and the loss falls to less than half."""
-    task = RSPNet(dataclasses.replace(CONFIG, key_momentum=0.9))
+    """Towards keys that stand still, the loss falls to a third of what it was with a full queue, every pair is
+    ranked right, and videos are told apart."""
+    task, batch = RSPNet(dataclasses.replace(CONFIG, queue_size=8, key_momentum=1.0)), gratings()
     config = OptimizerConfig(learning_rate=0.05, base_batch_size=8)
-    optimizer, batch = build_optimizer(task, config, global_batch_size=8), make_batch(8)
+    optimizer = build_optimizer(task, config, global_batch_size=8)
     reports = [
         train_step(
             task=task,
@@ -189,13 +200,13 @@ def test_a_tiny_task_overfits_one_batch():
             config=config,
             global_batch_size=8,
             batch=batch,
-            context=StepContext(step=step, num_steps=30),
+            context=StepContext(step=step, num_steps=40),
         )
-        for step in range(30)
+        for step in range(40)
     ]
-    settled = max(report.loss for report in reports[:5])
-    assert reports[-1].loss < settled / 2
+    assert reports[-1].loss < reports[1].loss / 3
     assert reports[-1].metrics["speed_ranking/accuracy"] == 1
+    assert reports[-1].metrics["instance/top1"] > 0.8
     assert reports[-1].metrics["feature_std"] > 0.1
 
 

@@ -17,9 +17,7 @@ def test_warm_up_is_linear_to_the_peak():
 
 def test_cosine_by_hand():
     """Five steps to a tenth: progress 0, 1/4, 1/2, 3/4, 1 of half a cosine between 2.0 and 0.2."""
-    assert rates(ScheduleConfig(final_fraction=0.1), 5) == pytest.approx(
-        [2.0, 1.7364, 1.1, 0.4636, 0.2], abs=1e-4
-    )
+    assert rates(ScheduleConfig(final_fraction=0.1), 5) == pytest.approx([2.0, 1.7364, 1.1, 0.4636, 0.2], abs=1e-4)
 
 
 def test_a_run_of_one_step_takes_the_peak():

@@ -50,9 +50,7 @@ def test_keys_are_independent_when_asked():
     """With both switches off the other-speed key has its own start and its own view."""
     sampler = SpeedPairSampler(num_frames_per_clip=8, share_key_start=False, share_key_augmentation=False)
     drawn = plans(sampler)
-    different = [
-        plan.clips[SAME_SPEED].frame_indices[0] != plan.clips[OTHER_SPEED].frame_indices[0] for plan in drawn
-    ]
+    different = [plan.clips[SAME_SPEED].frame_indices[0] != plan.clips[OTHER_SPEED].frame_indices[0] for plan in drawn]
     assert np.mean(different) > 0.9
     assert {tuple(clip.augmentation_group for clip in plan.clips) for plan in drawn} == {(0, 1, 2)}
 

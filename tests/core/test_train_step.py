@@ -14,9 +14,7 @@ CONFIG = OptimizerConfig(
     weight_decay=0.0,
     schedule=ScheduleConfig(warmup_fraction=0.5),
 )
-BATCH = PretextBatch(
-    clips=torch.ones(4, 1, 3, 1, 1, 1), playback_speeds=torch.ones(4, 1), video_index=torch.arange(4)
-)
+BATCH = PretextBatch(clips=torch.ones(4, 1, 3, 1, 1, 1), playback_speeds=torch.ones(4, 1), video_index=torch.arange(4))
 
 
 class Slope(PretextTask):
@@ -28,7 +26,7 @@ class Slope(PretextTask):
         self.bystander = nn.Parameter(torch.tensor(1.0), requires_grad=False)
         self.factor, self.weight_after_step = factor, float("nan")
 
-    def forward(self, batch: PretextBatch, context: StepContext) -> PretextOutput:
+    def forward(self, batch: PretextBatch, context: StepContext) -> PretextOutput:  # noqa: ARG002
         loss: Tensor = self.weight * self.factor
         return PretextOutput(loss=loss, metrics={"factor": torch.tensor(self.factor)})
 
@@ -39,13 +37,11 @@ class Slope(PretextTask):
 def step(task: Slope, at: int, num_steps: int = 10) -> StepReport:
     optimizer = build_optimizer(task, CONFIG, global_batch_size=4)
     context = StepContext(step=at, num_steps=num_steps)
-    return train_step(
-        task=task, optimizer=optimizer, config=CONFIG, global_batch_size=4, batch=BATCH, context=context
-    )
+    return train_step(task=task, optimizer=optimizer, config=CONFIG, global_batch_size=4, batch=BATCH, context=context)
 
 
 def test_a_step_takes_the_schedules_rate_and_then_calls_after_step():
-    """Peak 0.2 (0.1 for 2 videos, 4 here), second of five warm-up steps: 0.08, off a weight of 5 with slope 3."""
+    """Peak 0.2 (0.1 for 2 videos, 4 here), second of five warm-up steps: 0.08, times a slope of 3."""
     task = Slope(3.0)
     report = step(task, at=1)
     assert report.learning_rate == pytest.approx(0.08)
