@@ -53,17 +53,13 @@ def split_planes(
     plane_rows, width = planes.shape[-2:]
     height = plane_rows * 2 // 3
     if height * 3 != plane_rows * 2 or height % 2 or width % 2:
-        raise ValueError(
-            f"planes have {plane_rows} rows of {width}; accepted: 3/2 of an even height, an even width"
-        )
+        raise ValueError(f"planes have {plane_rows} rows of {width}; accepted: 3/2 of an even height, an even width")
     # Flat, because with a height of 4n + 2 the planes of U and V meet in the middle of a row.
     chroma = planes[:, :, height:].flatten(2).unflatten(2, (2, height // 2, width // 2))
     return planes[:, :, :height], chroma.transpose(1, 2)
 
 
-def flip(
-    pixels: UInt8[Tensor, "clips *rest"], flipped: Bool[Tensor, " clips"]
-) -> UInt8[Tensor, "clips *rest"]:
+def flip(pixels: UInt8[Tensor, "clips *rest"], flipped: Bool[Tensor, " clips"]) -> UInt8[Tensor, "clips *rest"]:
     """Left and right exchanged in the clips marked."""
     marks = flipped.reshape(-1, *[1] * (pixels.ndim - 1))
     return torch.where(marks, pixels.flip(-1), pixels)

@@ -25,6 +25,4 @@ class ClipBatch:
         return len(self.video_index)
 
     def to(self, device: torch.device) -> "ClipBatch":
-        return ClipBatch(
-            **{name: tensor.to(device, non_blocking=True) for name, tensor in vars(self).items()}
-        )
+        return ClipBatch(**{name: tensor.to(device, non_blocking=True) for name, tensor in vars(self).items()})

@@ -65,9 +65,7 @@ def yuv_to_rgb() -> np.ndarray:
     return np.column_stack((linear, -linear @ np.array((16, 128, 128))))
 
 
-def colour_matrices(
-    mean_luma: Float[Tensor, " clips"], numbers: dict[str, Tensor]
-) -> Float[Tensor, "clips 3 4"]:
+def colour_matrices(mean_luma: Float[Tensor, " clips"], numbers: dict[str, Tensor]) -> Float[Tensor, "clips 3 4"]:
     """From Y, U, V in 0 to 255 to normalised RGB: the left 3 x 3 multiplies, the right column is added.
 
     `mean_luma` is each clip's mean Y; `numbers` holds one number a clip under the names in `VIEW_NUMBERS`.

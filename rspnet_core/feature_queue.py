@@ -37,9 +37,7 @@ class FeatureQueue(nn.Module):
         queue.
         """
         if len(keys) > len(self):
-            raise ValueError(
-                f"{len(keys)} keys for a queue of {len(self)}; accepted are batches up to queue_size"
-            )
+            raise ValueError(f"{len(keys)} keys for a queue of {len(self)}; accepted are batches up to queue_size")
         places = (self.pointer + torch.arange(len(keys), device=self.pointer.device)) % len(self)
         self.features.index_copy_(0, places, keys.to(self.features.dtype))
         self.video_index.index_copy_(0, places, video_index)

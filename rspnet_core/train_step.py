@@ -82,8 +82,6 @@ def train_step(
 
 def _read(output: PretextOutput) -> tuple[float, dict[str, float]]:
     """One copy from the device for all numbers: each would wait for it."""
-    values = torch.stack(
-        [output.loss.detach().float(), *(value.float() for value in output.metrics.values())]
-    )
+    values = torch.stack([output.loss.detach().float(), *(value.float() for value in output.metrics.values())])
     loss, *metrics = mean_over_workers(values).tolist()
     return loss, dict(zip(output.metrics, metrics, strict=True))

@@ -20,9 +20,7 @@ class ProjectionHead(nn.Module):
         if kind == "linear":
             self.layers = nn.Sequential(projection)
         else:
-            self.layers = nn.Sequential(
-                nn.Linear(feature_dim, feature_dim), nn.ReLU(inplace=True), projection
-            )
+            self.layers = nn.Sequential(nn.Linear(feature_dim, feature_dim), nn.ReLU(inplace=True), projection)
 
     def forward(
         self, feature_map: Float[Tensor, "batch feature map_time map_height map_width"]

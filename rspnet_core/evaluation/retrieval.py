@@ -67,9 +67,7 @@ def leave_one_out(
 
 def _check(gallery: Tensor, query: Tensor) -> None:
     if len(gallery) == 0 or len(query) == 0:
-        raise ValueError(
-            f"{len(query)} queries for {len(gallery)} other videos; accepted are 1 or more of both"
-        )
+        raise ValueError(f"{len(query)} queries for {len(gallery)} other videos; accepted are 1 or more of both")
     if not (gallery.isfinite().all() and query.isfinite().all()):
         raise ValueError("features are not finite; accepted are finite numbers")
 
@@ -93,9 +91,7 @@ def _score(
 ) -> RetrievalResult:
     return RetrievalResult(
         protocol=protocol.name,
-        accuracy={
-            k: hits[:, :k].any(dim=1).float().mean().item() for k in protocol.top_k if k <= num_gallery
-        },
+        accuracy={k: hits[:, :k].any(dim=1).float().mean().item() for k in protocol.top_k if k <= num_gallery},
         skipped_k=tuple(k for k in protocol.top_k if k > num_gallery),
         num_queries=len(hits),
         num_gallery=num_gallery,

@@ -113,9 +113,7 @@ class RSPNet(PretextTask):
             min_num_videos, reason = 2, "a video is told from other videos"
         else:
             min_num_videos = queue_size + 1
-            reason = (
-                "without mask_same_video a queue as large as the data set holds keys of the query's own video"
-            )
+            reason = "without mask_same_video a queue as large as the data set holds keys of the query's own video"
         return Requirements(min_num_videos=min_num_videos, max_global_batch_size=queue_size, reason=reason)
 
     def _build_head(self) -> ProjectionHead:
@@ -127,9 +125,7 @@ class RSPNet(PretextTask):
     def _keys(self, clips: Clips, context: StepContext, purpose: str) -> Embeddings:
         if not self.config.shuffle_batch_norm:
             return self._key_embeddings(clips)
-        return run_shuffled(
-            self._key_embeddings, clips, seed=context.seed, step=context.step, purpose=purpose
-        )
+        return run_shuffled(self._key_embeddings, clips, seed=context.seed, step=context.step, purpose=purpose)
 
     @torch.no_grad()
     def _key_embeddings(self, clips: Clips) -> Embeddings:
@@ -145,15 +141,10 @@ class RSPNet(PretextTask):
         mask = ~self.queue.same_video(video_index) if self.config.mask_same_video else None
         chosen = self.config.instance_positives
         positives = [keys["same_speed"], keys["other_speed"]] if chosen == "both" else [keys[chosen]]
-        return [
-            info_nce(query, positive, self.queue.features, self.config.temperature, mask)
-            for positive in positives
-        ]
+        return [info_nce(query, positive, self.queue.features, self.config.temperature, mask) for positive in positives]
 
 
-def unit_embeddings(
-    instance: Float[Tensor, "batch embedding"], speed: Float[Tensor, "batch embedding"]
-) -> Embeddings:
+def unit_embeddings(instance: Float[Tensor, "batch embedding"], speed: Float[Tensor, "batch embedding"]) -> Embeddings:
     """Both heads' outputs as unit vectors, in float32 whatever autocast made of them."""
     return F.normalize(torch.stack((instance, speed), dim=1).float(), dim=2)
 

@@ -72,6 +72,4 @@ class RSPNetConfig:
             ("head", HeadKind),
         ):
             if getattr(self, name) not in get_args(accepted):
-                raise ValueError(
-                    f"{name} is {getattr(self, name)!r}; accepted are {', '.join(get_args(accepted))}"
-                )
+                raise ValueError(f"{name} is {getattr(self, name)!r}; accepted are {', '.join(get_args(accepted))}")

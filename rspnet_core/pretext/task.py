@@ -51,9 +51,7 @@ class Requirements:
         """Raises ValueError for a run with fewer videos, or with a global batch outside the accepted
         range."""
         if num_videos < self.min_num_videos:
-            raise ValueError(
-                f"{num_videos} videos; accepted are {self.min_num_videos} or more: {self.reason}"
-            )
+            raise ValueError(f"{num_videos} videos; accepted are {self.min_num_videos} or more: {self.reason}")
         if global_batch_size < self.min_global_batch_size:
             raise ValueError(
                 f"global_batch_size is {global_batch_size}; accepted are {self.min_global_batch_size} or more"

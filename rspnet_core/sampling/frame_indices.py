@@ -23,9 +23,7 @@ def frame_indices(
     """
     check_past_the_end(past_the_end)
     if num_frames < 1 or not 0 <= start < num_frames:
-        raise ValueError(
-            f"start {start} is outside a video of {num_frames} frames: accepted are 0 to num_frames - 1"
-        )
+        raise ValueError(f"start {start} is outside a video of {num_frames} frames: accepted are 0 to num_frames - 1")
     indices = start + frame_stride * np.arange(num_frames_per_clip)
     if indices[-1] >= num_frames:
         if past_the_end == "reject":

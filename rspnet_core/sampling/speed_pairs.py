@@ -35,14 +35,10 @@ class SpeedPairSampler:
     def __post_init__(self) -> None:
         check_past_the_end(self.past_the_end)
         if self.num_frames_per_clip < 2:
-            raise ValueError(
-                f"num_frames_per_clip is {self.num_frames_per_clip}; speed shows from 2 frames on"
-            )
+            raise ValueError(f"num_frames_per_clip is {self.num_frames_per_clip}; speed shows from 2 frames on")
         distinct = set(self.playback_speeds)
         if len(distinct) < 2 or len(distinct) != len(self.playback_speeds) or min(distinct) < 1:
-            raise ValueError(
-                f"playback_speeds is {self.playback_speeds}; accepted: two or more strides from 1 on"
-            )
+            raise ValueError(f"playback_speeds is {self.playback_speeds}; accepted: two or more strides from 1 on")
 
     @property
     def num_clips(self) -> int:
@@ -74,9 +70,7 @@ class SpeedPairSampler:
 
     def _starts(self, num_frames: int, generator: np.random.Generator) -> list[int]:
         last_start = num_frames - self.longest_span
-        return generator.integers(
-            0, last_start if last_start >= 0 else num_frames - 1, size=3, endpoint=True
-        ).tolist()
+        return generator.integers(0, last_start if last_start >= 0 else num_frames - 1, size=3, endpoint=True).tolist()
 
     def _clip(self, video: VideoInfo, start: int, speed: int, augmentation_group: int) -> ClipSpec:
         indices = frame_indices(
@@ -86,6 +80,4 @@ class SpeedPairSampler:
             num_frames=video.num_frames,
             past_the_end=self.past_the_end,
         )
-        return ClipSpec(
-            frame_indices=indices, playback_speed=float(speed), augmentation_group=augmentation_group
-        )
+        return ClipSpec(frame_indices=indices, playback_speed=float(speed), augmentation_group=augmentation_group)

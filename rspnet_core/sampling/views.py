@@ -93,18 +93,13 @@ class ViewConfig:
         switching one operation off leaves the others as they were."""
         crop = self._draw_crop(generator, height, width)
         flip, gray, jitter, blur = (generator.random(4) < self._probabilities()).tolist()
-        factors = [
-            generator.uniform(max(0.0, 1 - x), 1 + x)
-            for x in (self.brightness, self.contrast, self.saturation)
-        ]
+        factors = [generator.uniform(max(0.0, 1 - x), 1 + x) for x in (self.brightness, self.contrast, self.saturation)]
         hue = generator.uniform(-self.hue, self.hue)
         order = int(generator.integers(len(JITTER_ORDERS)))
         sigma = generator.uniform(*self.blur_sigma)
         if not jitter:
             factors, hue = [1.0, 1.0, 1.0], 0.0
-        return ViewParameters(
-            crop=crop, numbers=(float(flip), float(gray), *factors, hue, float(order), sigma * blur)
-        )
+        return ViewParameters(crop=crop, numbers=(float(flip), float(gray), *factors, hue, float(order), sigma * blur))
 
     def _probabilities(self) -> list[float]:
         return [
