@@ -1,16 +1,13 @@
 import dataclasses
-from copy import deepcopy
 from math import sqrt
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from rspnet_core.optimizer_config import OptimizerConfig
 from rspnet_core.pretext.rspnet import RSPNet, feature_std
 from rspnet_core.pretext.rspnet_config import RSPNetConfig
 from rspnet_core.pretext.task import PretextBatch, StepContext
-from rspnet_core.train_step import build_optimizer, train_step
 
 CONFIG = RSPNetConfig(encoder="tiny", embedding_dim=16, queue_size=32)
 CONTEXT = StepContext(step=0, num_steps=100, seed=0)
@@ -176,63 +173,3 @@ def test_feature_std_by_hand():
     assert feature_std(torch.ones(4, 8)).item() == pytest.approx(0.0, abs=1e-6)
     assert feature_std(torch.tensor([[3.0, 0.0], [0.0, 5.0]])).item() == pytest.approx(sqrt(2) / 2)
     assert feature_std(torch.randn(4096, 32)).item() == pytest.approx(1.0, abs=0.02)
-
-
-def gratings() -> PretextBatch:
-    """Eight videos of their own colour; gratings move at one speed in two clips, at another in the third."""
-    speeds = torch.tensor([[1.0, 1.0, 3.0], [3.0, 3.0, 1.0]]).repeat(4, 1)
-    phases = 0.5 * torch.arange(4) * speeds[:, :, None] + 6 * torch.rand(8, 3, 1)
-    waves = torch.sin(0.8 * torch.arange(16) - phases[..., None])[:, :, None, :, None]
-    clips = torch.randn(8, 1, 3, 1, 1, 1) + waves.expand(8, 3, 3, 4, 16, 16)
-    return dataclasses.replace(make_batch(8), clips=clips)
-
-
-def test_a_tiny_task_overfits_one_batch():
-    """Towards keys that stand still, the loss falls to a third of what it was with a full queue, every pair is
-    ranked right, and videos are told apart."""
-    task, batch = RSPNet(dataclasses.replace(CONFIG, queue_size=8, key_momentum=1.0)), gratings()
-    config = OptimizerConfig(learning_rate=0.05, base_batch_size=8)
-    optimizer = build_optimizer(task, config, global_batch_size=8)
-    reports = [
-        train_step(
-            task=task,
-            optimizer=optimizer,
-            config=config,
-            global_batch_size=8,
-            batch=batch,
-            context=StepContext(step=step, num_steps=40),
-        )
-        for step in range(40)
-    ]
-    assert reports[-1].loss < reports[1].loss / 3
-    assert reports[-1].metrics["speed_ranking/accuracy"] == 1
-    assert reports[-1].metrics["instance/top1"] > 0.8
-    assert reports[-1].metrics["feature_std"] > 0.1
-
-
-def test_a_restored_task_goes_on_exactly():
-    """State dicts of task and optimizer hold all that the next steps depend on."""
-    config, batch = OptimizerConfig(learning_rate=0.05, base_batch_size=4), make_batch()
-
-    def steps(task, optimizer, first: int) -> list[float]:
-        return [
-            train_step(
-                task=task,
-                optimizer=optimizer,
-                config=config,
-                global_batch_size=4,
-                batch=batch,
-                context=StepContext(step=step, num_steps=10),
-            ).loss
-            for step in range(first, first + 3)
-        ]
-
-    task = RSPNet(CONFIG)
-    optimizer = build_optimizer(task, config, global_batch_size=4)
-    steps(task, optimizer, 0)
-    restored = RSPNet(CONFIG)
-    restored.load_state_dict(task.state_dict())
-    restored_optimizer = build_optimizer(restored, config, global_batch_size=4)
-    # A copy, as a file would be: loading alone would share the momentum buffers.
-    restored_optimizer.load_state_dict(deepcopy(optimizer.state_dict()))
-    assert steps(restored, restored_optimizer, 3) == steps(task, optimizer, 3)
