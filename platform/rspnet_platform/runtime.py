@@ -11,10 +11,11 @@ import rspnet_platform
 from rspnet_platform.worker_setup import quiet_ray
 
 
-def connect() -> None:
+def connect(*, num_cpus: int | None = None) -> None:
     """Joins the cluster that the environment names (`RAY_ADDRESS`, as `ray job submit` sets it), or starts a local one.
 
     Workers get the two packages that this process itself imports, so that an older installed copy never mixes in.
+    `num_cpus` is that of a local cluster; None counts the machine's.
     """
     import ray
 
@@ -25,7 +26,7 @@ def connect() -> None:
     # Ray's accelerator variable is announced with a FutureWarning at each start; the new behaviour is the one wanted.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     quiet_ray()
-    options = {} if os.environ.get("RAY_ADDRESS") else local_cluster_options()
+    options = {} if os.environ.get("RAY_ADDRESS") else local_cluster_options(num_cpus)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ray.init(
@@ -33,7 +34,7 @@ def connect() -> None:
         )
 
 
-def local_cluster_options() -> dict:
+def local_cluster_options(num_cpus: int | None) -> dict:
     """A cluster of this process alone, on loopback, closed by a token that nobody else knows.
 
     Ray turns token authentication on by itself for a local cluster. Without a token in the environment it would write
@@ -43,7 +44,7 @@ def local_cluster_options() -> dict:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     # Nobody preempts this machine's own cluster.
     os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
-    return {"include_dashboard": False, "address": "local"}
+    return {"include_dashboard": False, "address": "local", "num_cpus": num_cpus}
 
 
 def runtime_environment() -> dict:

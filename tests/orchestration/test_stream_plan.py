@@ -88,11 +88,10 @@ def test_what_is_left_continues_the_same_sequence():
         assert all_samples(plan) == whole[num_batches * 16 :]
 
 
-def test_long_runs_are_cut_into_executions(monkeypatch):
+def test_long_runs_are_cut_into_executions():
     """Several iterations over the Ray data set give the same sequence as one."""
     whole = all_samples(make_plan())
-    monkeypatch.setattr("rspnet_platform.stream.stream_plan.MAX_SAMPLES_PER_EXECUTION", 40)
-    plan = make_plan()
+    plan = make_plan(max_samples_per_execution=40)
     assert plan.num_executions == 6  # of 32 samples, the largest multiple of a batch
     assert all_samples(plan) == whole
     assert len(plan.execution(6).epochs) == 0

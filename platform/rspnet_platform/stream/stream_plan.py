@@ -85,6 +85,7 @@ class StreamPlan:
     worker_counts: tuple[int, ...]
     num_row_groups_per_window: int
     consumed: ConsumedVideos
+    max_samples_per_execution: int = MAX_SAMPLES_PER_EXECUTION
 
     def __post_init__(self) -> None:
         for num_workers in self.worker_counts:
@@ -119,7 +120,7 @@ class StreamPlan:
 
     @property
     def num_samples_per_execution(self) -> int:
-        return max(1, MAX_SAMPLES_PER_EXECUTION // self.global_batch_size) * self.global_batch_size
+        return max(1, self.max_samples_per_execution // self.global_batch_size) * self.global_batch_size
 
     @property
     def num_samples_per_share(self) -> int:

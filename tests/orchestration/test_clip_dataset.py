@@ -1,0 +1,150 @@
+"""Ray Data over our source: order, blocks, exactly once, and damage, with a real Ray."""
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from rspnet_core.sampling.speed_pairs import SpeedPairSampler
+from rspnet_core.sampling.views import ViewConfig
+from rspnet_platform.shards.dataset import read_videos
+from rspnet_platform.stream.clip_dataset import clip_dataset
+from rspnet_platform.stream.clip_decoding import SampleRecipe, decode_sample
+from rspnet_platform.stream.consumed import ConsumedVideos
+from rspnet_platform.stream.damage import DamageLedger
+from rspnet_platform.stream.stream_plan import StreamPlan, VideoLocations
+
+RECIPE = SampleRecipe(
+    sampler=SpeedPairSampler(num_frames_per_clip=4), view=ViewConfig(crop_size=32, crop_area_fraction=(0.5, 1.0)), seed=7
+)
+BATCH = 8
+
+pytestmark = pytest.mark.usefixtures("ray_of_two_cpus")
+
+
+def make_plan(dataset, **changes) -> StreamPlan:
+    num_videos = dataset.description.num_videos
+    values = {
+        "dataset_uri": dataset.uri,
+        "locations": VideoLocations.from_dataset(dataset),
+        "video_indices": np.arange(num_videos),
+        "seed": 7,
+        "num_epochs": 2,
+        "global_batch_size": BATCH,
+        "worker_counts": (1, 2),
+        "num_row_groups_per_window": 2,
+        "consumed": ConsumedVideos(num_videos=num_videos, num_videos_per_epoch=num_videos),
+    }
+    return StreamPlan(**(values | changes))
+
+
+def train_on(plan: StreamPlan, num_workers: int, damage: str, num_steps: int | None = None) -> list[list[dict]]:
+    """What each of `num_workers` ranks would train on, step by step, as Ray Train's workers iterate."""
+    dataset = clip_dataset(plan, RECIPE, DamageLedger(uri=damage), cpus_per_decode_task=0.5)
+    shards = dataset.streaming_split(num_workers, equal=True)
+    steps: list[list[dict]] = [[] for _ in range(num_workers)]
+
+    def iterate(rank: int) -> None:
+        for _ in range(plan.num_executions):
+            batches = shards[rank].iter_batches(
+                batch_size=plan.global_batch_size // num_workers, batch_format="numpy", drop_last=True
+            )
+            steps[rank] += [{name: array.copy() for name, array in batch.items()} for batch in batches]
+
+    threads = [threading.Thread(target=iterate, args=(rank,)) for rank in range(num_workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    return [rank_steps[:num_steps] for rank_steps in steps]
+
+
+def global_batches(steps: list[list[dict]]) -> list[list[tuple[int, int]]]:
+    """Each step's samples over all ranks, as sorted (epoch, video index)."""
+    return [
+        sorted(
+            sample for batch in step for sample in zip(batch["epoch"].tolist(), batch["video_index"].tolist(), strict=True)
+        )
+        for step in zip(*steps, strict=True)
+    ]
+
+
+def planned_batches(plan: StreamPlan) -> list[list[tuple[int, int]]]:
+    samples = plan.execution(0)
+    pairs = list(zip(samples.epochs.tolist(), samples.video_indices.tolist(), strict=True))
+    return [sorted(pairs[first : first + BATCH]) for first in range(0, len(pairs), BATCH)]
+
+
+def test_each_step_has_the_planned_batch_whatever_the_number_of_workers(small_dataset, damage_folder):
+    """One and two workers train on the same global batches, in the plan's order, and each video once an epoch."""
+    plan = make_plan(small_dataset)
+    one = train_on(plan, 1, damage_folder)
+    two = train_on(plan, 2, damage_folder)
+    assert global_batches(one) == planned_batches(plan)
+    assert global_batches(two) == planned_batches(plan)
+    samples = [sample for batch in global_batches(two) for sample in batch]
+    assert sorted(samples) == [(epoch, video) for epoch in range(2) for video in range(24)]
+
+
+def test_samples_are_those_that_the_video_alone_decides(small_dataset, damage_folder):
+    """Pixels, views and speeds that arrive through Ray equal a direct decode of the same video and epoch."""
+    plan = make_plan(small_dataset, num_epochs=1)
+    for batch in train_on(plan, 1, damage_folder)[0]:
+        for row, (epoch, video_index) in enumerate(zip(batch["epoch"], batch["video_index"], strict=True)):
+            [(shard, row_group, position)] = plan.locations.of(np.array([video_index]))
+            [video] = read_videos(small_dataset.uri, shard, row_group, [position])
+            direct = decode_sample(video, int(epoch), RECIPE)
+            assert np.array_equal(batch["planes"][row], direct.planes)
+            assert np.array_equal(batch["view_numbers"][row], direct.view_numbers)
+            assert np.array_equal(batch["playback_speeds"][row], direct.playback_speeds)
+
+
+@pytest.mark.parametrize(("num_steps", "workers_before", "workers_after"), [(1, 2, 1), (4, 1, 2)])
+def test_after_a_crash_the_rest_is_trained_on_and_nothing_twice(
+    small_dataset, damage_folder, num_steps, workers_before, workers_after
+):
+    """In either epoch, with another number of workers: the undisturbed run's batches go on where they stopped."""
+    plan = make_plan(small_dataset)
+    before = global_batches(train_on(plan, workers_before, damage_folder, num_steps))
+    consumed = ConsumedVideos(num_videos=24, num_videos_per_epoch=24)
+    for batch in before:
+        epochs, videos = np.array(batch).T
+        consumed.mark(epochs, videos)
+    after = global_batches(train_on(replace(plan, consumed=consumed), workers_after, damage_folder))
+    assert before + after == planned_batches(plan)
+
+
+def test_a_run_of_several_executions_goes_on_in_order(small_dataset, damage_folder):
+    """Ray's private count of executions is still there and counts: without it every execution would be the first."""
+    plan = make_plan(small_dataset, max_samples_per_execution=16)
+    assert plan.num_executions == 3
+    assert global_batches(train_on(plan, 2, damage_folder)) == planned_batches(make_plan(small_dataset))
+
+
+def test_a_damaged_video_is_listed_and_missed(small_dataset, damage_folder, tmp_path):
+    """Its packets do not decode: the ledger names it, nothing takes its place, the others all come."""
+    damaged_uri = damage_one_video(small_dataset, tmp_path / "damaged", video_index=5)
+    plan = make_plan(small_dataset, num_epochs=1, dataset_uri=damaged_uri, global_batch_size=1, worker_counts=(1,))
+    videos = [int(batch["video_index"][0]) for batch in train_on(plan, 1, damage_folder)[0]]
+    assert sorted(videos) == [video for video in range(24) if video != 5]
+    [entry] = DamageLedger(uri=damage_folder).entries()
+    assert (entry["video_index"], entry["epoch"]) == (5, 0)
+    assert entry["video_id"].endswith(".mp4")
+
+
+def damage_one_video(dataset, folder, video_index: int) -> str:
+    """A copy of the data set in which the packets of one video are zeros."""
+    folder.mkdir()
+    for path in sorted(set(dataset.videos["shard"].to_pylist())):
+        source = pq.ParquetFile(f"{dataset.uri}/{path}")
+        with pq.ParquetWriter(folder / path, source.schema_arrow) as writer:
+            for group in range(source.num_row_groups):
+                table = source.read_row_group(group)
+                rows = table.to_pylist()
+                for row in rows:
+                    if row["video_index"] == video_index:
+                        row["video"] = bytes(len(row["video"]))
+                writer.write_table(type(table).from_pylist(rows, schema=table.schema))
+    return str(folder)
