@@ -3,6 +3,10 @@
 from pathlib import Path
 
 import pytest
+from rspnet_platform.ingest.ingest_config import IngestConfig
+from rspnet_platform.ingest.pipeline import ingest
+from rspnet_platform.shards.dataset import ShardedDataset, open_dataset
+from rspnet_platform.shards.shard_config import ShardConfig
 
 from tests.videos import SHARED_DATA, encode_video, moving_pictures
 
@@ -25,3 +29,21 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"no {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> ShardedDataset:
+    """24 videos of 20 frames in 6 row groups, labelled by class folder, without splits; the files lie beside it."""
+    folder = tmp_path_factory.mktemp("small_dataset")
+    for index in range(24):
+        pictures = moving_pictures(20, 64, 80, seed=index)
+        path = folder / "videos" / f"class_{index % 2}" / f"{index:02d}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode_video(pictures))
+    config = IngestConfig(
+        source=str(folder / "videos"),
+        output=str(folder / "shards"),
+        short_side=64,
+        shards=ShardConfig(max_videos_per_row_group=4),
+    )
+    return open_dataset(ingest(config).output)

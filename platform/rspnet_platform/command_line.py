@@ -14,9 +14,7 @@ USER_ERRORS = (ValueError, OSError)
 """What a user can mend: shown as one message, without a traceback. Everything else is ours."""
 
 
-def run_job(
-    parse_arguments: Callable[[Sequence[str]], Config], work: Callable[[Config], Mapping[str, Any]]
-) -> None:
+def run_job(parse_arguments: Callable[[Sequence[str]], Config], work: Callable[[Config], Mapping[str, Any]]) -> None:
     """Runs `work` on what `parse_arguments` makes of the command line, and ends the process: status 0 with the result
     as JSON, or 1 with what went wrong.
 
@@ -69,9 +67,7 @@ def parse_recipe(
     description = f"Recipes (first argument, default {default_recipe}):\n\n" + "\n\n".join(
         f"{recipe}: {(factory.__doc__ or '').strip().splitlines()[0]}" for recipe, factory in recipes.items()
     )
-    return tyro.cli(
-        type(default), default=default, args=rest, prog=f"{program} {name}", description=description
-    )
+    return tyro.cli(type(default), default=default, args=rest, prog=f"{program} {name}", description=description)
 
 
 def say(message: str) -> None:

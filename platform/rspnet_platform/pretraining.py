@@ -51,7 +51,7 @@ class Run:
 
 
 def pretrain(config: PretrainConfig) -> dict[str, Any]:
-    """Pretrains, evaluates and registers; the same run again goes on where it was. The result is what the job prints."""
+    """Pretrains, evaluates and registers; the same run again goes on where it was. Returns what the job prints."""
     run = settle(config, default_home())
     record = RunRecord.load(run.uri)
     if record is not None:
@@ -149,9 +149,7 @@ def train(run: Run, record: RunRecord, stream: TrainingStream, resources: Any) -
             resources=resources,
             dataset_sha256=run.dataset_sha256,
             listeners=(
-                MlflowListener(
-                    tracking_uri=run.tracking_uri, run_id=record.mlflow_run_id, outbox=outbox_path(run)
-                ),
+                MlflowListener(tracking_uri=run.tracking_uri, run_id=record.mlflow_run_id, outbox=outbox_path(run)),
                 ProgressListener(board=board),
             ),
         )
@@ -169,13 +167,13 @@ def finish(run: Run, record: RunRecord, stream: TrainingStream, *, use_gpu: bool
     evaluation = evaluate_run(
         run.dataset, encoder, run.config, encoder_input(run), damage=stream.damage, num_gpus=float(use_gpu)
     )
-    metrics = evaluation.metrics | {"data/num_damaged_videos": float(stream.damage.count())}
+    metrics = {**evaluation.metrics, "data/num_damaged_videos": float(stream.damage.count())}
     runs.log_metrics_once(run.tracking_uri, record.mlflow_run_id, stream.plan.num_steps, metrics)
     runs.log_json(run.tracking_uri, record.mlflow_run_id, stream.damage.entries(), "damaged_videos.json")
-    model = register(run, record, encoder, evaluation)
+    model, alias = register(run, record, encoder, evaluation)
     runs.end_run(run.tracking_uri, record.mlflow_run_id, "FINISHED")
     record.at("finished").save(run.uri)
-    show(run, evaluation, model)
+    show(run, evaluation, f"models:/{model.name}@{alias}")
     return {
         "run_id": record.mlflow_run_id,
         "run_name": run.name,
@@ -185,6 +183,7 @@ def finish(run: Run, record: RunRecord, stream: TrainingStream, *, use_gpu: bool
         "metrics": metrics,
         "protocol": evaluation.protocol,
         "model_uri": model.model_uri,
+        "model_alias": f"models:/{model.name}@{alias}",
         "storage": run.uri,
         "tracking_uri": redact(run.tracking_uri),
         "dataset": run.dataset.uri,
@@ -214,8 +213,8 @@ def encoder_input(run: Run) -> EncoderInput:
     )
 
 
-def register(run: Run, record: RunRecord, encoder: VideoEncoder, evaluation: Evaluation) -> RegisteredModel:
-    """A new version in the registry, champion or challenger by the gate metric."""
+def register(run: Run, record: RunRecord, encoder: VideoEncoder, evaluation: Evaluation) -> tuple[RegisteredModel, str]:
+    """A new version in the registry, and the alias that the gate metric gives it: champion or challenger."""
     card = EncoderCard(
         encoder=run.config.task.encoder,
         feature_dim=encoder.feature_dim,
@@ -230,20 +229,19 @@ def register(run: Run, record: RunRecord, encoder: VideoEncoder, evaluation: Eva
         "run_name": run.name,
     }
     name = run.config.tracking.model_name
-    model = register_encoder(
-        run.tracking_uri, record.mlflow_run_id, name, encoder, card, evaluation.metrics, tags
-    )
+    model = register_encoder(run.tracking_uri, record.mlflow_run_id, name, encoder, card, evaluation.metrics, tags)
     choice = choose_alias(run.tracking_uri, name, model.version, GATE_METRIC)
     say(f"registered {name} version {model.version} as {choice.alias}: {choice.reason}")
-    return set_alias(run.tracking_uri, name, model.version, choice.alias)
+    set_alias(run.tracking_uri, name, model.version, choice.alias)
+    return model, choice.alias
 
 
-def show(run: Run, evaluation: Evaluation, model: RegisteredModel) -> None:
+def show(run: Run, evaluation: Evaluation, model_uri: str) -> None:
     """Where to look, for the person who started the job."""
     say(
         f"\n{evaluation.table()}\n\n"
         f"run          {run.name} in {run.uri}\n"
         f"tracking     mlflow ui --backend-store-uri {redact(run.tracking_uri)}\n"
         f'the encoder  MLFLOW_TRACKING_URI={redact(run.tracking_uri)} python -c "import mlflow; '
-        f"print(mlflow.pyfunc.load_model('{model.model_uri}').predict(['video.mp4']).shape)\""
+        f"print(mlflow.pyfunc.load_model('{model_uri}').predict(['video.mp4']).shape)\""
     )

@@ -29,9 +29,7 @@ def connect(*, num_cpus: int | None = None) -> None:
     options = {} if os.environ.get("RAY_ADDRESS") else local_cluster_options(num_cpus)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ray.init(
-            runtime_env=runtime_environment(), logging_level=logging.WARNING, log_to_driver=True, **options
-        )
+        ray.init(runtime_env=runtime_environment(), logging_level=logging.WARNING, log_to_driver=True, **options)
 
 
 def local_cluster_options(num_cpus: int | None) -> dict:

@@ -25,9 +25,7 @@ def resolve_uri(path_or_uri: str | os.PathLike[str]) -> str:
     """An absolute local path, or the URI without its trailing slashes. `~` is expanded, symlinks are kept."""
     text = os.fspath(path_or_uri)
     if not text:
-        raise ValueError(
-            "an empty path was given; accepted: a local path or a URI such as s3://bucket/folder"
-        )
+        raise ValueError("an empty path was given; accepted: a local path or a URI such as s3://bucket/folder")
     if is_remote(text):
         return text.rstrip("/")
     return os.path.abspath(os.path.expanduser(text.removeprefix("file://")))
@@ -74,9 +72,7 @@ def write_bytes(uri: str, data: bytes) -> None:
     """Writes the whole file or nothing: a reader never sees half of it, also after a power cut."""
     with _naming(uri, "write"):
         if is_remote(uri):
-            _filesystem(uri).pipe_file(
-                uri, data
-            )  # one PUT: object stores show an object only once it is whole
+            _filesystem(uri).pipe_file(uri, data)  # one PUT: object stores show an object only once it is whole
             return
         with _replacing(uri) as temporary:
             temporary.write(data)
@@ -144,9 +140,7 @@ def _filesystem(uri: str) -> Any:
     try:
         return fsspec.filesystem(scheme)
     except (ValueError, ImportError) as error:
-        raise StorageError(
-            f"{uri}: cannot use {scheme}:// ({error}); accepted: a local path, s3://"
-        ) from error
+        raise StorageError(f"{uri}: cannot use {scheme}:// ({error}); accepted: a local path, s3://") from error
 
 
 @contextlib.contextmanager

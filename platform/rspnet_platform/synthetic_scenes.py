@@ -53,7 +53,7 @@ def _bouncing(scene: Scene, time: Array) -> Path2D:
 
 
 def _circling(scene: Scene, time: Array) -> Path2D:
-    orbit = 0.24 * scene.height
+    orbit = 0.14 * scene.height
     turn = scene.phase + scene.direction * TAU / 30 * scene.speed * time
     x = scene.centre[0] + orbit * np.cos(turn)
     y = scene.centre[1] + orbit * np.sin(turn)
@@ -69,9 +69,7 @@ def _spinning(scene: Scene, time: Array) -> Path2D:
 def _pulsing(scene: Scene, time: Array) -> Path2D:
     still = np.ones_like(time)
     scale = 1.0 + 0.42 * np.sin(scene.phase + TAU / 22 * scene.speed * time)
-    return Path2D(
-        x=still * scene.centre[0], y=still * scene.centre[1], scale=scale, angle=still * scene.phase * 3
-    )
+    return Path2D(x=still * scene.centre[0], y=still * scene.centre[1], scale=scale, angle=still * scene.phase * 3)
 
 
 MOTIONS: Mapping[str, Callable[[Scene, Array], Path2D]] = {
@@ -110,12 +108,10 @@ APPEARANCES: Mapping[str, Callable[[Array, Array], tuple[Array, Array]]] = {
 }
 
 
-def draw_scene(
-    motion: str, appearance: str, height: int, width: int, generator: np.random.Generator
-) -> Scene:
+def draw_scene(motion: str, appearance: str, height: int, width: int, generator: np.random.Generator) -> Scene:
     """Draws all nuisances. The object stays inside the picture whatever its motion."""
-    radius = generator.uniform(0.15, 0.2) * height
-    margin = {"circling": 0.24 * height + radius, "pulsing": 1.42 * radius}.get(motion, radius)
+    radius = generator.uniform(0.28, 0.34) * height
+    margin = {"circling": 0.14 * height + radius, "pulsing": 1.42 * radius}.get(motion, radius)
     dark, bright = generator.uniform(25, 60), generator.uniform(195, 230)
     tones = (dark, bright) if generator.random() < 0.5 else (bright, dark)
     return Scene(
@@ -161,9 +157,7 @@ def render_scene(scene: Scene, num_frames: int) -> UInt8[Array, "time planes_hei
     return np.clip(np.rint(pictures), 16, 235).astype(np.uint8)
 
 
-def _paint(
-    picture: Array, scene: Scene, margin: int, centre: tuple[float, float], scale: float, angle: float
-) -> None:
+def _paint(picture: Array, scene: Scene, margin: int, centre: tuple[float, float], scale: float, angle: float) -> None:
     """Paints the object into one float32 picture, only around where it is; chroma needs even bounds."""
     left, top = (max(0, int(side - margin) & ~1) for side in centre)
     right = min(scene.width, (int(centre[0]) + margin + 2) & ~1)

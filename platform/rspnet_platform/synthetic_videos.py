@@ -38,9 +38,7 @@ class SyntheticVideosConfig:
 
     def __post_init__(self) -> None:
         if self.num_videos_per_combination < 1:
-            raise ValueError(
-                f"num_videos_per_combination is {self.num_videos_per_combination}; accepted: 1 or more"
-            )
+            raise ValueError(f"num_videos_per_combination is {self.num_videos_per_combination}; accepted: 1 or more")
         if self.num_frames < 2:
             raise ValueError(f"num_frames is {self.num_frames}; accepted: 2 or more")
         if min(self.height, self.width) < 64 or self.height % 2 or self.width % 2:

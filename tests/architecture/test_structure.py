@@ -55,16 +55,12 @@ def test_mlflow_is_imported_in_tracking_alone():
     """One place knows the tracking library."""
     platform = PACKAGES["rspnet_platform"]
     users = {
-        path.relative_to(platform).parts[0]
-        for path in platform.rglob("*.py")
-        if "mlflow" in imported_packages(path)
+        path.relative_to(platform).parts[0] for path in platform.rglob("*.py") if "mlflow" in imported_packages(path)
     }
     assert users == {"tracking"}
 
 
-@pytest.mark.parametrize(
-    "folder", ["platform", "tests", "tests/core", "tests/orchestration", "tests/end_to_end"]
-)
+@pytest.mark.parametrize("folder", ["platform", "tests", "tests/core", "tests/orchestration", "tests/end_to_end"])
 def test_no_package_where_none_may_be(folder):
     """`platform/__init__.py` would shadow the standard library's platform and hang Ray workers."""
     assert not (ROOT / folder / "__init__.py").exists()
@@ -79,9 +75,7 @@ def test_standard_platform_module_is_found_from_the_checkout():
 @pytest.mark.parametrize("package", PACKAGES)
 def test_files_hold_one_idea(package):
     """A file of more than 400 lines holds more than one."""
-    assert not [
-        str(path) for path in PACKAGES[package].rglob("*.py") if len(path.read_text().splitlines()) > 400
-    ]
+    assert not [str(path) for path in PACKAGES[package].rglob("*.py") if len(path.read_text().splitlines()) > 400]
 
 
 @pytest.mark.parametrize("name", ["utils.py", "helpers.py", "common.py", "misc.py"])
@@ -90,9 +84,7 @@ def test_no_drawer_for_leftovers(name):
     assert not [path for folder in PACKAGES.values() for path in folder.rglob(name)]
 
 
-@pytest.mark.parametrize(
-    "job", sorted(path.name for path in (ROOT / "jobs").glob("*.py") if path.name != "recipes.py")
-)
+@pytest.mark.parametrize("job", sorted(path.name for path in (ROOT / "jobs").glob("*.py") if path.name != "recipes.py"))
 def test_help_needs_nothing_heavy(job):
     """`--help` answers at once because neither torch nor Ray nor MLflow is imported for it."""
     code = (

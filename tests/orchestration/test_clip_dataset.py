@@ -6,9 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-
-from rspnet_core.sampling.speed_pairs import SpeedPairSampler
-from rspnet_core.sampling.views import ViewConfig
 from rspnet_platform.shards.dataset import read_videos
 from rspnet_platform.stream.clip_dataset import clip_dataset
 from rspnet_platform.stream.clip_decoding import SampleRecipe, decode_sample
@@ -16,9 +13,10 @@ from rspnet_platform.stream.consumed import ConsumedVideos
 from rspnet_platform.stream.damage import DamageLedger
 from rspnet_platform.stream.stream_plan import StreamPlan, VideoLocations
 
-RECIPE = SampleRecipe(
-    sampler=SpeedPairSampler(num_frames_per_clip=4), view=ViewConfig(crop_size=32, crop_area_fraction=(0.5, 1.0)), seed=7
-)
+from rspnet_core.sampling.speed_pairs import SpeedPairSampler
+from rspnet_core.sampling.views import ViewConfig
+
+RECIPE = SampleRecipe(sampler=SpeedPairSampler(num_frames_per_clip=4), view=ViewConfig(crop_size=32), seed=7)
 BATCH = 8
 
 pytestmark = pytest.mark.usefixtures("ray_of_two_cpus")
@@ -64,9 +62,7 @@ def train_on(plan: StreamPlan, num_workers: int, damage: str, num_steps: int | N
 def global_batches(steps: list[list[dict]]) -> list[list[tuple[int, int]]]:
     """Each step's samples over all ranks, as sorted (epoch, video index)."""
     return [
-        sorted(
-            sample for batch in step for sample in zip(batch["epoch"].tolist(), batch["video_index"].tolist(), strict=True)
-        )
+        sorted((int(e), int(v)) for batch in step for e, v in zip(batch["epoch"], batch["video_index"], strict=True))
         for step in zip(*steps, strict=True)
     ]
 

@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(code: str, *arguments: str) -> subprocess.CompletedProcess:
-    head = f"import sys; sys.path.insert(0, {str(ROOT / 'platform')!r})\nfrom rspnet_platform.command_line import run_job\n"
+    path = f"import sys; sys.path.insert(0, {str(ROOT / 'platform')!r})\n"
+    head = path + "from rspnet_platform.command_line import run_job\n"
     return subprocess.run([sys.executable, "-c", head + code, *arguments], capture_output=True, text=True)
 
 
@@ -38,9 +39,7 @@ def test_stdout_holds_the_result_alone():
 
 def test_a_users_mistake_is_one_message_without_a_traceback():
     """Status 1, and nothing on stdout."""
-    done = run(
-        "def job(config):\n    raise ValueError('margin is 3; accepted are 0 to 2')\nrun_job(list, job)"
-    )
+    done = run("def job(config):\n    raise ValueError('margin is 3; accepted are 0 to 2')\nrun_job(list, job)")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "error: margin is 3; accepted are 0 to 2\n"
 

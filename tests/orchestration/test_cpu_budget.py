@@ -23,12 +23,7 @@ def test_gpus_are_counted_too():
         Budget(claims=(Claim(who="workers", count=1, cpus=1, gpus=1),), cluster_cpus=4).check()
 
 
-@pytest.mark.parametrize(
-    ("num_workers", "cpus", "expected"), [(1, 2, 1.0), (2, 2, 0.5), (3, 4, 1.0), (4, 4, 0.5)]
-)
+@pytest.mark.parametrize(("num_workers", "cpus", "expected"), [(1, 2, 1.0), (2, 2, 0.5), (3, 4, 1.0), (4, 4, 0.5)])
 def test_workers_take_a_whole_cpu_where_a_decode_task_still_fits(num_workers, cpus, expected):
     """And half a one otherwise."""
-    assert (
-        fitting_cpus_per_worker(num_workers=num_workers, cpus_per_decode_task=0.5, cluster_cpus=cpus)
-        == expected
-    )
+    assert fitting_cpus_per_worker(num_workers=num_workers, cpus_per_decode_task=0.5, cluster_cpus=cpus) == expected

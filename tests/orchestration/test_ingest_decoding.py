@@ -31,9 +31,7 @@ def refusal_of(data: bytes, limits: IngestLimits | None = None) -> VideoRefusedE
     ("height", "width", "planes_shape"),
     [(64, 64, (48, 32)), (64, 100, (48, 50)), (100, 64, (75, 32)), (20, 64, (48, 102))],
 )
-def test_the_short_side_is_scaled_to_even_sizes(
-    height: int, width: int, planes_shape: tuple[int, int]
-) -> None:
+def test_the_short_side_is_scaled_to_even_sizes(height: int, width: int, planes_shape: tuple[int, int]) -> None:
     """The shorter side is what was asked for, the longer keeps the aspect ratio, both are even."""
     frames = decode(encode_video(moving_pictures(3, height, width)))
     assert [frame.shape for frame in frames] == [planes_shape] * 3
@@ -72,9 +70,7 @@ def test_rotation_is_applied_as_decord_does(shared_data: Path) -> None:
 
 def test_every_frame_is_counted_whatever_the_container_says() -> None:
     """B-frames and odd rates lose and double nothing."""
-    data = encode_video(
-        moving_pictures(37, 64, 64), rate=Fraction(30000, 1001), options={"bf": "3", "g": "7"}
-    )
+    data = encode_video(moving_pictures(37, 64, 64), rate=Fraction(30000, 1001), options={"bf": "3", "g": "7"})
     with open_video(data, short_side=32) as video:
         assert video.frames_per_second == Fraction(30000, 1001)
         assert len(list(video.frames)) == 37
@@ -117,8 +113,6 @@ def test_a_playlist_opens_no_other_file(tmp_path: Path) -> None:
         ("bad_videos/zero_bytes.avi", RefusalReason.UNREADABLE),
     ],
 )
-def test_real_files_are_refused_for_the_right_reason(
-    shared_data: Path, name: str, reason: RefusalReason
-) -> None:
+def test_real_files_are_refused_for_the_right_reason(shared_data: Path, name: str, reason: RefusalReason) -> None:
     """Encrypted, partial, audio-only, header-only, one-frame and junk files are told apart."""
     assert refusal_of((shared_data / name).read_bytes()).reason == reason

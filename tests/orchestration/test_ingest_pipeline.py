@@ -113,9 +113,7 @@ def test_a_killed_ingest_goes_on_to_the_same_bytes(video_folder: Path, tmp_path:
     paths = {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'platform'}"}
     killed = subprocess.run([sys.executable, "-c", code], env=paths, cwd=REPOSITORY, timeout=60)
     assert killed.returncode == 9
-    with pytest.raises(
-        ValueError, match=r"not a data set: no dataset\.json; make one with python jobs/ingest"
-    ):
+    with pytest.raises(ValueError, match=r"not a data set: no dataset\.json; make one with python jobs/ingest"):
         open_dataset(str(broken))
     calls = []
     config = config_of(video_folder, broken, max_refused_fraction=0.5, num_processes=1)

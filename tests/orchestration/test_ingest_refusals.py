@@ -46,9 +46,7 @@ def test_each_refusal_has_its_reason(video_folder: Path, tmp_path: Path) -> None
     assert result.refused_by_reason == {"outside_root": 1, "duplicate": 1, "not_found": 1, "unreadable": 1}
     found = reasons(output)
     assert (found["gone.mp4"], found["../escape.mp4"]) == ("not_found", "outside_root")
-    duplicate = next(
-        r for r in read_table(str(output / "refusals.parquet")).to_pylist() if r["reason"] == "duplicate"
-    )
+    duplicate = next(r for r in read_table(str(output / "refusals.parquet")).to_pylist() if r["reason"] == "duplicate")
     assert {duplicate["path"], duplicate["detail"].removeprefix("the same bytes as ")} == {
         "copy.mp4",
         "up/up_0.mp4",

@@ -83,9 +83,7 @@ def test_paths_of_a_csv_cannot_leave_the_root(tmp_path: Path) -> None:
         ("a.csv", b"path\n\xff\xfe\n", "is not UTF-8"),
     ],
 )
-def test_unusable_sources_are_named(
-    tmp_path: Path, name: str, content: str | bytes | None, message: str
-) -> None:
+def test_unusable_sources_are_named(tmp_path: Path, name: str, content: str | bytes | None, message: str) -> None:
     """Each mistake gets one error that says what would be accepted."""
     if content is not None:
         (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)

@@ -93,8 +93,6 @@ def test_sending_twice_stores_once(tmp_path: Path) -> None:
     run_id = runs.start_run(uri, "videos", "twice", {}, {})
     outbox = MetricOutbox(tmp_path / "outbox.jsonl")
     for _ in range(2):
-        outbox.append(
-            [MetricPoint(run_id, "loss", 0.5, 123, 0), MetricPoint(run_id, "loss", math.nan, 124, 1)]
-        )
+        outbox.append([MetricPoint(run_id, "loss", 0.5, 123, 0), MetricPoint(run_id, "loss", math.nan, 124, 1)])
         assert send_outbox(uri, tmp_path / "outbox.jsonl") == 2
     assert len(history(uri, run_id, "loss")) == 2

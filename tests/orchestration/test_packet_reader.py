@@ -74,9 +74,7 @@ def test_nothing_wanted_decodes_nothing(indexed: TranscodedVideo) -> None:
 
 
 @pytest.mark.parametrize("wanted", [[-1], [75], [3, 99]])
-def test_a_frame_outside_the_video_is_a_mistake_of_the_plan(
-    indexed: TranscodedVideo, wanted: list[int]
-) -> None:
+def test_a_frame_outside_the_video_is_a_mistake_of_the_plan(indexed: TranscodedVideo, wanted: list[int]) -> None:
     """An index outside the video is a ValueError with the accepted range, not damage."""
     with pytest.raises(ValueError, match="accepted: 0 to 74"):
         read_frames(indexed.data, indexed.index, wanted)

@@ -18,9 +18,7 @@ from rspnet_platform.shards.shard_config import ShardConfig
 def dataset_folder(video_folder: Path, tmp_path: Path) -> Path:
     shards = ShardConfig(max_videos_per_row_group=2)
     output = tmp_path / "out"
-    config = IngestConfig(
-        source=str(video_folder), output=str(output), short_side=32, num_processes=1, shards=shards
-    )
+    config = IngestConfig(source=str(video_folder), output=str(output), short_side=32, num_processes=1, shards=shards)
     ingest(config)
     return output
 
@@ -77,9 +75,7 @@ def test_an_unknown_version_is_refused(dataset_folder: Path) -> None:
 def test_no_data_set_says_how_to_make_one(tmp_path: Path) -> None:
     """A folder without dataset.json, and no folder at all, point to the ingest."""
     for path in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(
-            ValueError, match=r"is not a data set: no dataset\.json; make one with python jobs/ing"
-        ):
+        with pytest.raises(ValueError, match=r"is not a data set: no dataset\.json; make one with python jobs/ing"):
             open_dataset(str(path))
 
 

@@ -21,9 +21,7 @@ def test_every_combination_is_there_once_rendered(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) == 4 * 4 * 4
     assert Counter(row["split"] for row in rows) == {"train": 48, "test": 16}
-    assert {row["label"] for row in rows} == {
-        f"{motion}_{look}" for motion in MOTIONS for look in APPEARANCES
-    }
+    assert {row["label"] for row in rows} == {f"{motion}_{look}" for motion in MOTIONS for look in APPEARANCES}
     assert len({row["source"] for row in rows}) == 64
     assert all((path.parent / row["path"]).is_file() for row in rows)
     (path.parent / rows[0]["path"]).unlink()
@@ -62,9 +60,7 @@ def test_motions_are_what_they_are_called(motion: str, appearance: str) -> None:
     pictures = render_scene(scene, 48)[:, :96].astype(int)
     is_object = np.abs(pictures - np.rint(scene.background[:96])) > 12
     areas = is_object.sum((1, 2))
-    y, x = (
-        np.array([axis.mean() for axis in map(lambda m, k=k: np.nonzero(m)[k], is_object)]) for k in (0, 1)
-    )
+    y, x = (np.array([axis.mean() for axis in map(lambda m, k=k: np.nonzero(m)[k], is_object)]) for k in (0, 1))
     travelled = np.hypot(np.ptp(x), np.ptp(y))
     assert (travelled > 20) == (motion in ("bouncing", "circling"))
     assert (areas.max() / areas.min() > 2) == (motion == "pulsing")

@@ -24,17 +24,13 @@ def test_flag_comes_before_the_variable(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("uri", ["sqlite:///runs/a.db", "runs/a.db"])
-def test_relative_databases_become_absolute(
-    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_relative_databases_become_absolute(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker in another folder opens the same database."""
     monkeypatch.chdir(tmp_path)
     assert resolve_tracking_uri(TrackingConfig(uri=uri), tmp_path) == f"sqlite:///{tmp_path}/runs/a.db"
 
 
-@pytest.mark.parametrize(
-    "uri", ["mlruns", "file:///tmp/mlruns", "./runs.txt", "sqlite://", "sqlite:///:memory:"]
-)
+@pytest.mark.parametrize("uri", ["mlruns", "file:///tmp/mlruns", "./runs.txt", "sqlite://", "sqlite:///:memory:"])
 def test_stores_that_cannot_work_are_refused(uri: str, tmp_path: Path) -> None:
     """Folders, which MLflow 3 refuses late, and databases in memory: the error says what would do."""
     with pytest.raises(ValueError, match="accepted: http"):

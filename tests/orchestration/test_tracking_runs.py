@@ -109,7 +109,5 @@ def test_new_database_is_silent(tmp_path: Path) -> None:
 
 def test_database_without_a_server_has_no_artifacts() -> None:
     """A new experiment in a bare PostgreSQL, which would scatter its artifacts, is refused."""
-    with pytest.raises(
-        ValueError, match=r"'videos' does not exist in postgresql://a:\*\*\*@db/m.*mlflow server"
-    ):
+    with pytest.raises(ValueError, match=r"'videos' does not exist in postgresql://a:\*\*\*@db/m.*mlflow server"):
         runs._artifact_location("postgresql://a:hunter2@db/m", "videos")

@@ -12,6 +12,7 @@ import torch
 from rspnet_core.augmentation import to_clips
 from rspnet_core.encoders.video_encoder import VideoEncoder
 from rspnet_core.evaluation.features import embed_videos
+from rspnet_core.evaluation.retrieval_protocol import Pooling
 from rspnet_core.sampling.views import CentreView
 from rspnet_platform.cpu_threads import use_all_cores_of
 from rspnet_platform.inference.encoder_card import EncoderInput
@@ -41,7 +42,7 @@ class EmbeddingActor:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         use_all_cores_of(self.device, num_processes=1)
         self.encoders = {name: encoder.to(self.device) for name, encoder in ray.get(encoders).items()}
-        self.pooling = encoder_input.pooling
+        self.pooling: Pooling = encoder_input.pooling
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         planes = torch.from_numpy(batch["planes"].copy()).to(self.device)
@@ -66,9 +67,7 @@ def embed_dataset(
     num_gpus: float,
 ) -> DatasetFeatures:
     """Features of the given videos from each encoder, under one input. Needs a connected Ray."""
-    recipe = SampleRecipe(
-        sampler=encoder_input.sampler, view=CentreView(crop_size=encoder_input.crop_size), seed=0
-    )
+    recipe = SampleRecipe(sampler=encoder_input.sampler, view=CentreView(crop_size=encoder_input.crop_size), seed=0)
     plan = WholeDataset(
         dataset_uri=dataset.uri,
         locations=VideoLocations.from_dataset(dataset),
@@ -89,7 +88,7 @@ def embed_dataset(
 
 
 def _collect(features: ray.data.Dataset, names: list[str]) -> DatasetFeatures:
-    batches: list[dict[str, Any]] = list(features.iter_batches(batch_size=None, batch_format="numpy"))
+    batches: list[Any] = list(features.iter_batches(batch_size=None, batch_format="numpy"))
     video_indices = np.concatenate([batch["video_index"] for batch in batches])
     order = np.argsort(video_indices)
     return DatasetFeatures(

@@ -20,9 +20,7 @@ def save_encoder(folder: Path, encoder: VideoEncoder, card: EncoderCard) -> tupl
     folder.mkdir(parents=True, exist_ok=True)
     weights_path, card_path = folder / WEIGHTS_NAME, folder / CARD_NAME
     # clone(): safetensors refuses tensors that share memory.
-    weights = {
-        name: tensor.detach().cpu().clone().contiguous() for name, tensor in encoder.state_dict().items()
-    }
+    weights = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in encoder.state_dict().items()}
     save_file(weights, weights_path)
     card_path.write_text(json.dumps(card.to_json_dict(), indent=2) + "\n")
     return weights_path, card_path

@@ -81,9 +81,7 @@ def encoders_beside_random(
     """The trained encoder, and freshly initialised ones with the seeds 0, 1, ..."""
     from rspnet_platform.inference.encoder_files import build_seeded
 
-    random = {
-        f"{RANDOM_PREFIX}{seed}": build_seeded(encoder_name, seed) for seed in range(num_random_encoders)
-    }
+    random = {f"{RANDOM_PREFIX}{seed}": build_seeded(encoder_name, seed) for seed in range(num_random_encoders)}
     return {TRAINED: trained, **random}
 
 

@@ -51,7 +51,7 @@ def evaluate_run(
     labelled = LabelledVideos.from_dataset(dataset)
     if labelled is None:
         return Evaluation(
-            protocol="not evaluated: retrieval needs labels, in both of the splits train and test where there are splits",
+            protocol="not evaluated: retrieval needs labels, and where there are splits, both train and test",
             results={},
             metrics={},
         )

@@ -16,7 +16,7 @@ from rspnet_core.sampling.views import IDENTITY_NUMBERS, CentreView
 from rspnet_platform.inference.encoder_card import EncoderCard, EncoderInput
 from rspnet_platform.ingest.refusals import VideoRefusedError
 from rspnet_platform.ingest.sequential_decoding import OpenedVideo, open_video
-from rspnet_platform.stream.clip_decoding import crop_and_resize
+from rspnet_platform.stream.crops import crop_and_resize
 
 Video = str | bytes | os.PathLike[str]
 OpenFrames = Callable[[], AbstractContextManager[OpenedVideo]]

@@ -50,9 +50,7 @@ class Journal:
         while (name := _record_name(len(records))) in names:
             value = storage.read_json(storage.join(self._folder, name))
             refusals = [Refusal(**r | {"reason": RefusalReason(r["reason"])}) for r in value["refusals"]]
-            records.append(
-                ShardRecord(next_position=value["next_position"], videos=value["videos"], refusals=refusals)
-            )
+            records.append(ShardRecord(next_position=value["next_position"], videos=value["videos"], refusals=refusals))
         return records
 
     def append(self, shard_index: int, record: ShardRecord) -> None:

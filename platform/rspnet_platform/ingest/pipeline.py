@@ -89,9 +89,7 @@ def _transcoded(
     videos = [listing.videos[position] for position in order]
     num_processes = min(config.num_processes or _num_cpus(), max(1, len(videos)))
     tasks = (TranscodingTask(video=video, config=config) for video in videos)
-    with IsolatedMap(
-        run_task, num_processes=num_processes, timeout_seconds=config.timeout_seconds
-    ) as isolated:
+    with IsolatedMap(run_task, num_processes=num_processes, timeout_seconds=config.timeout_seconds) as isolated:
         for video, outcome in zip(videos, isolated.run(tasks), strict=True):
             if isinstance(outcome, IsolationFailure):
                 outcome = Refusal(path=video.video_id, reason=outcome.reason, detail=outcome.detail)
@@ -106,9 +104,7 @@ def _num_cpus() -> int:
 def _check_refusals(state: IngestState, config: IngestConfig, num_total: int) -> None:
     """Stops as soon as it is certain: nobody should wait hours for it."""
     if len(state.refusals) / num_total > config.max_refused_fraction:
-        _raise_too_many(
-            state, f"accepted: up to {config.max_refused_fraction:.0%} (max_refused_fraction)", num_total
-        )
+        _raise_too_many(state, f"accepted: up to {config.max_refused_fraction:.0%} (max_refused_fraction)", num_total)
     if len(state.refusals) == num_total:
         _raise_too_many(state, "accepted: at least one usable video", num_total)
 
@@ -157,9 +153,7 @@ def _complete_result(output: str, ingest_sha256: str, listing: SourceListing) ->
             f"output {output} holds another data set: {description.num_videos} videos, made from another"
             " source or with other settings; accepted: another output, or this folder once deleted"
         )
-    storage.delete_folder(
-        storage.join(output, JOURNAL_FOLDER)
-    )  # in case the last run ended right before that
+    storage.delete_folder(storage.join(output, JOURNAL_FOLDER))  # in case the last run ended right before that
     rows: list[dict[str, Any]] = read_table(storage.join(output, REFUSALS_NAME)).to_pylist()
     refusals = [Refusal(**row | {"reason": RefusalReason(row["reason"])}) for row in rows]
     return IngestResult(

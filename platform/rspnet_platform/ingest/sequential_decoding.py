@@ -118,9 +118,7 @@ def _target_size(width: int, height: int, short_side: int) -> tuple[int, int]:
     scale = short_side / min(width, height)
     target_width, target_height = (max(2, round(side * scale / 2) * 2) for side in (width, height))
     if max(target_width, target_height) > _MAX_LONG_SIDE:
-        detail = (
-            f"{width}x{height} scales to {target_width}x{target_height}; accepted: {_MAX_LONG_SIDE} a side"
-        )
+        detail = f"{width}x{height} scales to {target_width}x{target_height}; accepted: {_MAX_LONG_SIDE} a side"
         raise VideoRefusedError(RefusalReason.OVER_LIMIT, detail)
     return target_width, target_height
 

@@ -103,9 +103,7 @@ def _raise(error: OSError) -> None:
 def _list_csv(uri: str, source_root: str | None) -> SourceListing:
     root = storage.resolve_uri(source_root) if source_root is not None else uri.rsplit("/", 1)[0]
     if source_root is not None and not storage.is_folder(root):
-        raise ValueError(
-            f"source_root {root} is not a folder; accepted: the folder that the paths start from"
-        )
+        raise ValueError(f"source_root {root} is not a folder; accepted: the folder that the paths start from")
     videos, refusals = [], []
     for row in read_manifest(uri):
         try:
@@ -115,9 +113,7 @@ def _list_csv(uri: str, source_root: str | None) -> SourceListing:
             refusals.append(Refusal(path=row.path, reason=RefusalReason.OUTSIDE_ROOT, detail=detail))
             continue
         path = storage.join(root, video_id)
-        videos.append(
-            VideoSource(path=path, video_id=video_id, label=row.label, split=row.split, source=row.source)
-        )
+        videos.append(VideoSource(path=path, video_id=video_id, label=row.label, split=row.split, source=row.source))
     return SourceListing(root=root, videos=_sorted(videos), refusals=tuple(refusals))
 
 

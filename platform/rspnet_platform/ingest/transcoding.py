@@ -79,9 +79,7 @@ def transcode(file: BinaryIO, config: IngestConfig) -> TranscodedVideo:
 def _hash_input(file: BinaryIO, max_input_bytes: int) -> str:
     num_bytes = file.seek(0, io.SEEK_END)
     if num_bytes > max_input_bytes:
-        raise VideoRefusedError(
-            RefusalReason.OVER_LIMIT, f"{num_bytes} bytes; accepted: up to {max_input_bytes}"
-        )
+        raise VideoRefusedError(RefusalReason.OVER_LIMIT, f"{num_bytes} bytes; accepted: up to {max_input_bytes}")
     if not num_bytes:
         raise VideoRefusedError(RefusalReason.UNREADABLE, "the file is empty")
     file.seek(0)

@@ -137,9 +137,7 @@ def _read_row_group(uri: str, row_group: int) -> pa.RecordBatch:
             # pre_buffer keeps whole column chunks beyond the read that asked for them.
             parquet = pq.ParquetFile(file, pre_buffer=False)
             if not 0 <= row_group < parquet.num_row_groups:
-                raise ValueError(
-                    f"{uri} has {parquet.num_row_groups} row groups; row group {row_group} was asked"
-                )
+                raise ValueError(f"{uri} has {parquet.num_row_groups} row groups; row group {row_group} was asked")
             table = parquet.read_row_group(row_group, columns=list(READING_COLUMNS), use_threads=False)
         except (pa.ArrowException, OSError) as error:
             if isinstance(error, ValueError) and not isinstance(error, pa.ArrowException):

@@ -65,17 +65,13 @@ def index_packets(mp4_bytes: bytes) -> PacketIndex:
         stream = container.streams.video[0]
         extradata = stream.codec_context.extradata or b""
         if stream.codec_context.name != "h264" or len(extradata) < 5 or extradata[0] != 1:
-            raise ValueError(
-                f"cannot index {stream.codec_context.name}; accepted: H.264 in an MP4 file (avcC)"
-            )
+            raise ValueError(f"cannot index {stream.codec_context.name}; accepted: H.264 in an MP4 file (avcC)")
         length_size = (extradata[4] & 3) + 1
         packets = [packet for packet in container.demux(stream) if packet.size]
         kinds = [_picture_kind(bytes(packet), length_size) for packet in packets]
     timestamps = [packet.pts for packet in packets]
     if not packets or None in timestamps or len(set(timestamps)) != len(packets):
-        raise ValueError(
-            f"cannot index a stream whose {len(packets)} packets have no timestamps of their own"
-        )
+        raise ValueError(f"cannot index a stream whose {len(packets)} packets have no timestamps of their own")
     if not kinds[0][0]:
         raise ValueError("cannot index a stream that does not begin with an IDR picture")
     return PacketIndex(

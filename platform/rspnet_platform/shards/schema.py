@@ -28,9 +28,7 @@ PACKET_FIELDS = (
     pa.field("extradata", pa.binary(), nullable=False),
 )
 
-SHARD_SCHEMA = pa.schema(
-    [*METADATA_FIELDS, pa.field(VIDEO_COLUMN, pa.large_binary(), nullable=False), *PACKET_FIELDS]
-)
+SHARD_SCHEMA = pa.schema([*METADATA_FIELDS, pa.field(VIDEO_COLUMN, pa.large_binary(), nullable=False), *PACKET_FIELDS])
 
 VIDEOS_SCHEMA = pa.schema(
     [

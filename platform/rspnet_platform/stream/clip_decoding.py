@@ -1,17 +1,16 @@
-"""From one video's packets to the crops of its clips: plan, union of frames, one decode, crop and resize in I420."""
+"""From one video's packets to the crops of its clips: plan, union of frames, one decode, crop and resize."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import cv2
 import numpy as np
 
 from rspnet_core.random_streams import random_stream
 from rspnet_core.sampling.clip_plan import ClipPlan, ClipSampler, VideoInfo
-from rspnet_core.sampling.views import CropBox, ViewParameters
+from rspnet_core.sampling.views import ViewParameters
 from rspnet_platform.shards.dataset import EncodedVideo
 from rspnet_platform.shards.packet_reader import read_frames
+from rspnet_platform.stream.crops import crop_and_resize
 
 
 class View(Protocol):
@@ -58,16 +57,12 @@ def decode_sample(video: EncodedVideo, epoch: int, recipe: SampleRecipe) -> Samp
     ]
     return Sample(
         planes=np.stack(planes),
-        view_numbers=np.array(
-            [views[clip.augmentation_group].numbers for clip in plan.clips], dtype=np.float32
-        ),
+        view_numbers=np.array([views[clip.augmentation_group].numbers for clip in plan.clips], dtype=np.float32),
         playback_speeds=np.array([clip.playback_speed for clip in plan.clips], dtype=np.float32),
     )
 
 
-def draw_views(
-    plan: ClipPlan, video: VideoInfo, epoch: int, recipe: SampleRecipe
-) -> dict[int, ViewParameters]:
+def draw_views(plan: ClipPlan, video: VideoInfo, epoch: int, recipe: SampleRecipe) -> dict[int, ViewParameters]:
     """One view for each augmentation group, each from a stream of its own."""
     groups = {clip.augmentation_group for clip in plan.clips}
     return {
@@ -78,35 +73,3 @@ def draw_views(
         )
         for group in groups
     }
-
-
-def crop_and_resize(frames: Sequence[np.ndarray], crop: CropBox, crop_size: int) -> np.ndarray:
-    """I420 frames [height * 3 // 2, width] of one clip -> uint8 [time, crop_size * 3 // 2, crop_size].
-
-    Luma and chroma are resized each in their own plane, bilinearly and without antialiasing, as the published code
-    resizes RGB; aspect is squashed to a square.
-    """
-    half = crop_size // 2
-    clip = np.empty((len(frames), crop_size * 3 // 2, crop_size), dtype=np.uint8)
-    for frame, out in zip(frames, clip, strict=True):
-        luma, chroma = split_planes(frame)
-        out[:crop_size] = resize(
-            luma[crop.top : crop.top + crop.height, crop.left : crop.left + crop.width], crop_size
-        )
-        top, left, height, width = (value // 2 for value in crop)
-        out_chroma = out[crop_size:].reshape(2, half, half)
-        for plane, out_plane in zip(chroma, out_chroma, strict=True):
-            out_plane[:] = resize(plane[top : top + height, left : left + width], half)
-    return clip
-
-
-def split_planes(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Luma [height, width] and chroma [2, height / 2, width / 2] of an I420 frame, without a copy."""
-    height, width = frame.shape[0] * 2 // 3, frame.shape[1]
-    return frame[:height], frame[height:].reshape(2, height // 2, width // 2)
-
-
-def resize(plane: np.ndarray, size: int) -> np.ndarray:
-    if plane.shape == (size, size):
-        return plane
-    return cv2.resize(plane, (size, size), interpolation=cv2.INTER_LINEAR)

@@ -122,9 +122,7 @@ class ClipSource(Datasource):
                 input_files=None,
                 exec_stats=None,
             )
-            tasks.append(
-                ReadTask(partial(read_share, share), metadata, per_task_row_limit=per_task_row_limit)
-            )
+            tasks.append(ReadTask(partial(read_share, share), metadata, per_task_row_limit=per_task_row_limit))
         return tasks
 
 

@@ -22,7 +22,7 @@ class ConsumedVideos:
         self.masks: dict[int, np.ndarray] = {}
 
     def mark(self, epochs: np.ndarray, video_indices: np.ndarray) -> None:
-        """Raises RuntimeError for a video that its epoch has had: the plan and the record would contradict each other."""
+        """Raises RuntimeError for a video that its epoch has had: plan and record would contradict each other."""
         for epoch in np.unique(epochs).tolist():
             videos = video_indices[epochs == epoch]
             mask = self.masks.setdefault(epoch, np.zeros(self.num_videos, dtype=bool))
@@ -32,18 +32,14 @@ class ConsumedVideos:
         self._close_completed()
 
     def _close_completed(self) -> None:
-        while (
-            mask := self.masks.get(self.first_open_epoch)
-        ) is not None and mask.sum() == self.num_videos_per_epoch:
+        while (mask := self.masks.get(self.first_open_epoch)) is not None and mask.sum() == self.num_videos_per_epoch:
             del self.masks[self.first_open_epoch]
             self.first_open_epoch += 1
 
     @property
     def num_samples(self) -> int:
         """Videos trained on, over all epochs."""
-        return self.first_open_epoch * self.num_videos_per_epoch + sum(
-            int(mask.sum()) for mask in self.masks.values()
-        )
+        return self.first_open_epoch * self.num_videos_per_epoch + sum(int(mask.sum()) for mask in self.masks.values())
 
     def to_json(self) -> dict[str, Any]:
         """About 125 kB an open epoch of a million videos, less where zlib helps."""
@@ -58,9 +54,7 @@ class ConsumedVideos:
     def from_json(cls, state: Mapping[str, Any]) -> "ConsumedVideos":
         consumed = cls(num_videos=state["num_videos"], num_videos_per_epoch=state["num_videos_per_epoch"])
         consumed.first_open_epoch = state["first_open_epoch"]
-        consumed.masks = {
-            int(epoch): unpack_mask(mask, consumed.num_videos) for epoch, mask in state["masks"].items()
-        }
+        consumed.masks = {int(epoch): unpack_mask(mask, consumed.num_videos) for epoch, mask in state["masks"].items()}
         return consumed
 
 

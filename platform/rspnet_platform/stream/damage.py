@@ -7,7 +7,7 @@ from rspnet_platform import storage
 
 @dataclass(frozen=True, kw_only=True)
 class DamageLedger:
-    """A folder with one small file a damaged video: any decode worker on any node can enter one, and it survives them."""
+    """A folder with a small file a damaged video: any decode worker on any node enters one, and it survives them."""
 
     uri: str
 

@@ -37,9 +37,7 @@ def remaining_samples(
     `consumed_masks` holds, for each epoch that has been begun but not completed, a mask over all video indices.
     """
     for epoch in range(first_epoch, num_epochs):
-        order = epoch_order(
-            row_groups, seed=seed, epoch=epoch, num_row_groups_per_window=num_row_groups_per_window
-        )
+        order = epoch_order(row_groups, seed=seed, epoch=epoch, num_row_groups_per_window=num_row_groups_per_window)
         if epoch in consumed_masks:
             order = order[~consumed_masks[epoch][order]]
         yield np.full(len(order), epoch), order

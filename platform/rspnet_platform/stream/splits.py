@@ -1,7 +1,6 @@
 """Which videos of a data set are meant."""
 
 import numpy as np
-import pyarrow.compute as pc
 
 from rspnet_platform.shards.dataset import ShardedDataset
 
@@ -19,5 +18,5 @@ def select_videos(dataset: ShardedDataset, split: str) -> np.ndarray:
             raise ValueError(
                 f"the data set {dataset.uri} has no split {split!r}; accepted are {', '.join(sorted(splits))} and 'all'"
             )
-        videos = videos.filter(pc.equal(videos["split"], split))
+        videos = videos.filter(np.array(videos["split"].to_pylist(), dtype=object) == split)
     return np.sort(videos["video_index"].to_numpy())

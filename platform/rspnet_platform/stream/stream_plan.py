@@ -42,7 +42,8 @@ class VideoLocations:
         """(shard, row group, row) of each."""
         columns = (self.shard[video_indices], self.row_group[video_indices], self.row[video_indices])
         return tuple(
-            (self.shard_names[shard], group, row) for shard, group, row in zip(*(c.tolist() for c in columns))
+            (self.shard_names[shard], group, row)
+            for shard, group, row in zip(*(c.tolist() for c in columns), strict=True)
         )
 
     def by_row_group(self, video_indices: np.ndarray) -> list[np.ndarray]:
@@ -69,7 +70,7 @@ class ExecutionSamples:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamPlan:
-    """A run's samples: `num_epochs` times each of `video_indices`, less what has been consumed, in whole global batches.
+    """A run's samples: `num_epochs` times each of `video_indices`, less what is consumed, in whole global batches.
 
     Global batches go on over the end of an epoch, so that every one is full and no video is dropped; what is left at
     the end of the last epoch, less than one batch, is not trained on (`num_samples_dropped`). `worker_counts` are the
@@ -137,9 +138,7 @@ class StreamPlan:
         first = index * self.num_samples_per_execution
         last = min(first + self.num_samples_per_execution, self.num_samples_left)
         epochs, videos = self._slice(first, max(first, last))
-        return ExecutionSamples(
-            epochs=epochs, video_indices=videos, num_samples_per_share=self.num_samples_per_share
-        )
+        return ExecutionSamples(epochs=epochs, video_indices=videos, num_samples_per_share=self.num_samples_per_share)
 
     def _slice(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         parts: list[tuple[np.ndarray, np.ndarray]] = []

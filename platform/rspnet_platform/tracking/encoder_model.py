@@ -34,9 +34,7 @@ def videos_of(model_input: Any) -> list[str | bytes]:
         model_input = model_input.to_numpy()
     if isinstance(model_input, np.ndarray):
         if model_input.ndim > 1 and model_input.shape[1] != 1:
-            raise ValueError(
-                f"videos have {model_input.shape[1]} columns; accepted is one, of paths or of bytes"
-            )
+            raise ValueError(f"videos have {model_input.shape[1]} columns; accepted is one, of paths or of bytes")
         model_input = model_input.ravel().tolist()
     if isinstance(model_input, str | bytes) or not isinstance(model_input, Iterable):
         model_input = [model_input]

@@ -31,9 +31,7 @@ class MetricWriter:
     `flush_seconds`; one process at a time may use an outbox.
     """
 
-    def __init__(
-        self, tracking_uri: str, run_id: str, outbox: Path | None, flush_seconds: float = 5.0
-    ) -> None:
+    def __init__(self, tracking_uri: str, run_id: str, outbox: Path | None, flush_seconds: float = 5.0) -> None:
         if flush_seconds <= 0:
             raise ValueError(f"flush_seconds is {flush_seconds}; accepted are numbers above 0")
         self._tracking_uri = tracking_uri
@@ -62,9 +60,7 @@ class MetricWriter:
         """Notes values and returns at once. Raises ValueError for a name that MLflow would refuse."""
         for name in metrics:
             if not _METRIC_NAME.fullmatch(name) or name.startswith("/"):
-                raise ValueError(
-                    f"metric {name!r}, step {step}; accepted: 1 to 250 letters, digits and '_-. :/'"
-                )
+                raise ValueError(f"metric {name!r}, step {step}; accepted: 1 to 250 letters, digits and '_-. :/'")
         now = int(time.time() * 1000)
         points = [MetricPoint(self._run_id, name, float(value), now, step) for name, value in metrics.items()]
         if self._stop.is_set():

@@ -43,8 +43,6 @@ def _encoder_from_files(weights_path: Path) -> tuple["VideoEncoder", EncoderCard
     card_path = weights_path.with_name(CARD_NAME)
     for path, role in ((weights_path, "model"), (card_path, "the model's card")):
         if not path.is_file():
-            raise FileNotFoundError(
-                f"{role} {path} does not exist; a weights file needs {CARD_NAME} beside it"
-            )
+            raise FileNotFoundError(f"{role} {path} does not exist; a weights file needs {CARD_NAME} beside it")
     card = read_card(card_path)
     return read_encoder(weights_path, card), card

@@ -64,9 +64,7 @@ def register_encoder(
     has_server = tracking_uri.startswith(("http://", "https://"))
     source = f"models:/{logged.model_id}" if has_server else logged.artifact_location
     _create_model(client, model_name)
-    version = client.create_model_version(
-        model_name, source, run_id, tags=version_tags, model_id=logged.model_id
-    )
+    version = client.create_model_version(model_name, source, run_id, tags=version_tags, model_id=logged.model_id)
     return _registered(model_name, str(version.version))
 
 
@@ -94,9 +92,7 @@ def find_version(client: "MlflowClient", model_uri: str) -> "ModelVersion":
     from mlflow.exceptions import MlflowException
 
     if (parts := _MODEL_URI.fullmatch(model_uri)) is None:
-        raise ValueError(
-            f"model is {redact(model_uri)!r}; accepted are models:/NAME@ALIAS and models:/NAME/VERSION"
-        )
+        raise ValueError(f"model is {redact(model_uri)!r}; accepted are models:/NAME@ALIAS and models:/NAME/VERSION")
     try:
         if parts["alias"]:
             return client.get_model_version_by_alias(parts["name"], parts["alias"])
@@ -111,9 +107,7 @@ def _existing(client: "MlflowClient", name: str) -> str:
     models = list(client.search_registered_models(max_results=100))
     for model in models:
         if model.name == name:
-            versions = sorted(
-                int(version.version) for version in client.search_model_versions(f"name = '{name}'")
-            )
+            versions = sorted(int(version.version) for version in client.search_model_versions(f"name = '{name}'"))
             aliases = [f"{alias} -> {version}" for alias, version in sorted(model.aliases.items())]
             return f"{name!r} has versions {versions} and aliases {', '.join(aliases) or 'none'}"
     return f"registered models are: {', '.join(model.name for model in models) or 'none'}"

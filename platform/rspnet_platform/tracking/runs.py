@@ -59,9 +59,7 @@ def set_tags(tracking_uri: str, run_id: str, tags: Mapping[str, object]) -> None
     client = tracking_client(tracking_uri)
     from mlflow.entities import RunTag
 
-    entries = [
-        RunTag(key, _shortened(value, MAX_TAG_CHARACTERS)) for key, value in redact_values(tags).items()
-    ]
+    entries = [RunTag(key, _shortened(value, MAX_TAG_CHARACTERS)) for key, value in redact_values(tags).items()]
     for start in range(0, len(entries), MAX_PARAMS_PER_BATCH):
         client.log_batch(run_id, tags=entries[start : start + MAX_PARAMS_PER_BATCH])
 
@@ -109,9 +107,7 @@ def _experiment_id(client: "MlflowClient", tracking_uri: str, name: str) -> str:
             if (experiment := client.get_experiment_by_name(name)) is None:
                 raise
     if experiment.lifecycle_stage != "active":
-        raise ValueError(
-            f"experiment {name!r} is deleted in {redact(tracking_uri)}: restore it or name another one"
-        )
+        raise ValueError(f"experiment {name!r} is deleted in {redact(tracking_uri)}: restore it or name another one")
     return experiment.experiment_id
 
 
@@ -141,9 +137,7 @@ def _reopen(client: "MlflowClient", tracking_uri: str, run_id: str) -> dict[str,
             raise
         raise ValueError(f"run {run_id!r} does not exist in {redact(tracking_uri)}") from error
     if run.info.lifecycle_stage != "active":
-        raise ValueError(
-            f"run {run_id!r} is deleted in {redact(tracking_uri)}: restore it or start another one"
-        )
+        raise ValueError(f"run {run_id!r} is deleted in {redact(tracking_uri)}: restore it or start another one")
     client.update_run(run_id, status="RUNNING")
     return run.data.params
 

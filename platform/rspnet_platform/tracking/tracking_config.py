@@ -41,9 +41,7 @@ def resolve_tracking_uri(config: TrackingConfig, home: Path) -> str:
         return uri.rstrip("/") if uri.startswith(("http://", "https://")) else uri
     path = Path(uri).expanduser()
     if uri.startswith("file:") or path.suffix not in _DATABASE_SUFFIXES or path.is_dir():
-        raise ValueError(
-            f"tracking.uri is {redact(uri)!r}, where MLflow 3 cannot keep runs; accepted: {_ACCEPTED}"
-        )
+        raise ValueError(f"tracking.uri is {redact(uri)!r}, where MLflow 3 cannot keep runs; accepted: {_ACCEPTED}")
     return f"sqlite:///{path.resolve()}"
 
 

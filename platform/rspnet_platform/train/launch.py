@@ -45,9 +45,7 @@ def plan_stream(config: PretrainConfig, dataset: ShardedDataset, run_uri: str) -
         global_batch_size=config.training.global_batch_size,
         worker_counts=config.scaling.worker_counts,
         num_row_groups_per_window=config.data.num_row_groups_per_window,
-        consumed=ConsumedVideos(
-            num_videos=dataset.description.num_videos, num_videos_per_epoch=len(video_indices)
-        ),
+        consumed=ConsumedVideos(num_videos=dataset.description.num_videos, num_videos_per_epoch=len(video_indices)),
     )
     sampler: ClipSampler = config.task.clips
     view: View = config.task.view
@@ -103,9 +101,7 @@ def launch_training(
     trainer = TorchTrainer(
         train_loop,
         train_loop_config={
-            "inputs": LoopInputs(
-                config=config, stream=stream, dataset_sha256=dataset_sha256, listeners=listeners
-            )
+            "inputs": LoopInputs(config=config, stream=stream, dataset_sha256=dataset_sha256, listeners=listeners)
         },
         scaling_config=ScalingConfig(
             num_workers=low if low == high else (low, high),

@@ -38,9 +38,7 @@ def train_loop(loop_config: dict[str, Any]) -> None:
     plan = replace(inputs.stream.plan, consumed=state.consumed)
     saved_step, timers, trained = state.step, PhaseTimers(), TrainedSamples(state.consumed)
     with ExitStack() as stack:
-        listeners = (
-            [stack.enter_context(listener) for listener in inputs.listeners] if is_first_rank() else []
-        )
+        listeners = [stack.enter_context(listener) for listener in inputs.listeners] if is_first_rank() else []
         for batch in timers.each("data_wait", clip_batches(plan, inputs.config)):
             with timers.phase("step"):
                 report = state.train_on(batch)
@@ -81,6 +79,7 @@ def clip_batches(plan: StreamPlan, config: PretrainConfig) -> Iterator[ClipBatch
     if not plan.num_executions:
         return
     shard = ray.train.get_dataset_shard("train")
+    assert shard is not None
     num_workers = ray.train.get_context().get_world_size()
     for _ in range(plan.num_executions):
         for arrays in shard.iter_batches(
@@ -90,12 +89,11 @@ def clip_batches(plan: StreamPlan, config: PretrainConfig) -> Iterator[ClipBatch
             prefetch_batches=config.training.num_prefetched_batches,
         ):
             # Ray's arrays are read-only views of shared memory, which torch would warn of.
-            yield ClipBatch(**{name: torch.from_numpy(array.copy()) for name, array in arrays.items()})
+            tensors = {str(name): torch.from_numpy(array.copy()) for name, array in dict(arrays).items()}
+            yield ClipBatch(**tensors)
 
 
-def step_metrics(
-    report: StepReport, timers: PhaseTimers, state: TrainingState, inputs: LoopInputs
-) -> dict[str, float]:
+def step_metrics(report: StepReport, timers: PhaseTimers, state: TrainingState, inputs: LoopInputs) -> dict[str, float]:
     """The step's metrics and, over the steps since the last report, throughput and where the time went."""
     times = timers.take()
     global_batch_size = inputs.config.training.global_batch_size

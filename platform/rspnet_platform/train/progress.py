@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 from tqdm import tqdm
 
 SECONDS_BETWEEN_UPDATES = 0.5
@@ -51,7 +52,7 @@ def progress_bar(num_steps: int) -> Iterator[Any]:
         thread.join(timeout=5)
         _show(bar, _read(board))
         bar.close()
-        ray.kill(board)
+        del board  # the last handle: Ray ends the actor
 
 
 def _follow(board: Any, bar: tqdm, stop: threading.Event) -> None:
@@ -62,7 +63,7 @@ def _follow(board: Any, bar: tqdm, stop: threading.Event) -> None:
 def _read(board: Any) -> dict[str, Any]:
     try:
         return ray.get(board.read.remote(), timeout=5)
-    except ray.exceptions.RayError:  # a dead board costs the bar, not the run
+    except RayError:  # a dead board costs the bar, not the run
         return {}
 
 

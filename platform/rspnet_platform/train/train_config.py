@@ -37,9 +37,7 @@ class TrainingConfig:
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; accepted are whole numbers from 0 on")
         if self.precision not in get_args(Precision):
-            raise ValueError(
-                f"precision is {self.precision!r}; accepted are {', '.join(get_args(Precision))}"
-            )
+            raise ValueError(f"precision is {self.precision!r}; accepted are {', '.join(get_args(Precision))}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +56,7 @@ class ScalingOptions:
     def __post_init__(self) -> None:
         low, high = self.worker_range
         if not 1 <= low <= high:
-            raise ValueError(
-                f"num_workers is {self.num_workers!r}; accepted are N or MIN:MAX with 1 <= MIN <= MAX"
-            )
+            raise ValueError(f"num_workers is {self.num_workers!r}; accepted are N or MIN:MAX with 1 <= MIN <= MAX")
         if self.cpus_per_decode_task <= 0 or (self.cpus_per_worker is not None and self.cpus_per_worker <= 0):
             raise ValueError("cpus_per_worker and cpus_per_decode_task must be above 0")
 
@@ -68,9 +64,7 @@ class ScalingOptions:
     def worker_range(self) -> tuple[int, int]:
         match = re.fullmatch(r"(\d+)(?::(\d+))?", self.num_workers)
         if not match:
-            raise ValueError(
-                f"num_workers is {self.num_workers!r}; accepted are N or MIN:MAX, such as 4 or 2:8"
-            )
+            raise ValueError(f"num_workers is {self.num_workers!r}; accepted are N or MIN:MAX, such as 4 or 2:8")
         low = int(match[1])
         return low, int(match[2] or low)
 

@@ -1,0 +1,147 @@
+"""The job as its user runs it: whole, killed and resumed, with a dying worker; the encoder pulled after."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from tests.end_to_end.pretrain_job import NUM_STEPS, ROOT, PretrainJob, kill_group, wait_until
+
+GOLDEN = ROOT / "tests" / "golden" / "tiny_losses.txt"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def undisturbed(small_dataset, tmp_path_factory) -> tuple[PretrainJob, dict]:
+    """A run from beginning to end, with its result."""
+    job = PretrainJob(folder=tmp_path_factory.mktemp("undisturbed"), dataset=small_dataset.uri)
+    return job, job.result()
+
+
+def final_weights(job: PretrainJob) -> dict[str, np.ndarray]:
+    """The task of the run's last checkpoint."""
+    import torch
+
+    snapshot = sorted(job.run_folder.glob("checkpoint_20*"))[-1]
+    tensors = torch.load(snapshot / "state.pt", weights_only=True)
+    return {name: tensor.numpy() for name, tensor in tensors["task"].items()}
+
+
+def consumed_samples(job: PretrainJob) -> int:
+    from rspnet_platform.stream.consumed import ConsumedVideos
+
+    newest = sorted(job.run_folder.glob("checkpoint_20*"))[-1]
+    return ConsumedVideos.from_json(json.loads((newest / "data.json").read_text())["consumed"]).num_samples
+
+
+def test_a_run_leaves_what_its_user_needs(undisturbed):
+    """One JSON object; every step tracked; retrieval beside random initialisation; a champion in the registry."""
+    job, result = undisturbed
+    assert result["num_steps"] == NUM_STEPS
+    assert result["num_damaged_videos"] == 0
+    assert result["model_uri"] == "models:/rspnet/1"
+    assert result["model_alias"] == "models:/rspnet@champion"
+    assert {"validation/retrieval_top1", "validation/random_retrieval_top1_mean"} <= set(result["metrics"])
+    assert "rspnet_paper" in result["protocol"]
+    losses = job.losses()
+    assert sorted(losses) == list(range(1, NUM_STEPS + 1))
+    assert all(math.isfinite(loss) for loss in losses.values())
+    assert consumed_samples(job) == NUM_STEPS * 8
+
+
+def test_first_losses_are_the_golden_ones(undisturbed):
+    """A change of sampling, augmentation, model or loss shows here. Tolerance: 1e-3 of each, for other CPUs."""
+    golden = [float(line) for line in GOLDEN.read_text().splitlines() if not line.startswith("#")]
+    losses = undisturbed[0].losses()
+    assert [losses[step] for step in range(1, len(golden) + 1)] == pytest.approx(golden, rel=1e-3)
+
+
+def test_a_finished_run_is_not_run_again(undisturbed):
+    """Its name is refused, and what would be accepted is said."""
+    done = undisturbed[0].run()
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "has finished; accepted is another --run.name" in done.stderr
+
+
+def test_killed_and_resumed_equals_undisturbed(undisturbed, tmp_path):
+    """SIGKILL to the whole job in the middle; the same command finishes it with the same losses and weights."""
+    whole, _ = undisturbed
+    job = PretrainJob(folder=tmp_path, dataset=whole.dataset)
+    process = job.start()
+    try:
+        wait_until(job.has_checkpoint, process)
+    finally:
+        kill_group(process)
+    assert job.stage() == "training"
+    assert job.result()["num_steps"] == NUM_STEPS
+    losses = whole.losses()
+    resumed = job.losses()
+    assert max(resumed) == NUM_STEPS
+    assert resumed == {step: losses[step] for step in resumed}
+    expected, found = final_weights(whole), final_weights(job)
+    assert all(np.array_equal(expected[name], found[name]) for name in expected)
+
+
+def test_another_recipe_does_not_go_on_with_a_run(undisturbed, tmp_path):
+    """A changed key is named; nothing is trained."""
+    whole, _ = undisturbed
+    job = PretrainJob(folder=tmp_path, dataset=whole.dataset)
+    process = job.start()
+    try:
+        wait_until(job.has_checkpoint, process)
+    finally:
+        kill_group(process)
+    done = job.run(task__temperature=0.2)
+    assert done.returncode == 1
+    assert "--task.temperature was 0.07, is 0.2" in done.stderr
+
+
+def test_a_dying_worker_costs_nothing_but_time(small_dataset, tmp_path):
+    """One of two workers is killed after a checkpoint: the run goes on by itself, each sample trained on once."""
+    job = PretrainJob(folder=tmp_path, dataset=small_dataset.uri)
+    process = job.start(scaling__num_workers=2)
+    try:
+        wait_until(job.has_checkpoint, process)
+        victim = next(p for p in psutil.Process(process.pid).children(recursive=True) if is_train_worker(p))
+        victim.kill()
+        assert process.wait(timeout=240) == 0, (tmp_path / "stderr.txt").read_text()[-6000:]
+    finally:
+        if process.poll() is None:
+            kill_group(process)
+    result = json.loads((tmp_path / "stdout.txt").read_text().splitlines()[-1])
+    assert result["num_steps"] == NUM_STEPS
+    assert max(job.losses()) == NUM_STEPS
+    assert consumed_samples(job) == NUM_STEPS * 8
+
+
+def is_train_worker(process: psutil.Process) -> bool:
+    try:
+        return any("RayTrainWorker" in part for part in process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def test_the_encoder_is_pulled_without_ray(undisturbed, small_dataset):
+    """In a fresh process and another folder: one embedding a video, the same for a path and for its bytes."""
+    job, result = undisturbed
+    videos = sorted((Path(small_dataset.uri).parent / "videos").rglob("*.mp4"))[:2]
+    code = (
+        "import sys, json, mlflow\n"
+        f"mlflow.set_tracking_uri('sqlite:///{job.database}')\n"
+        f"model = mlflow.pyfunc.load_model({result['model_alias']!r})\n"
+        f"paths = {[str(video) for video in videos]!r}\n"
+        "by_path, by_bytes = model.predict(paths), model.predict([open(path, 'rb').read() for path in paths])\n"
+        "assert (by_path == by_bytes).all()\n"
+        "assert 'ray' not in sys.modules\n"
+        "print(json.dumps(by_path.shape))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd="/", timeout=120)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout.splitlines()[-1]) == [2, 128]
