@@ -35,13 +35,18 @@ def encode_video(
     """The pictures as a video file."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container) as output:
-        stream: Any = output.add_stream(codec, rate=rate, options=options or {})
+        stream: Any = output.add_stream(codec, rate=rate, options=options or default_options(codec))
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = pixel_format
         for picture in pictures:
             output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         output.mux(stream.encode(None))
     return buffer.getvalue()
+
+
+def default_options(codec: str) -> dict[str, str]:
+    """Without what makes x264 give other bytes each time (see `rspnet_platform.ingest.transcoding`)."""
+    return {"mbtree": "0"} if codec == "libx264" else {}
 
 
 def decode_all(data: bytes) -> list[np.ndarray]:

@@ -22,7 +22,7 @@ from rspnet_platform.synthetic_scenes import APPEARANCES, MOTIONS, draw_scene, r
 CSV_NAME = "videos.csv"
 MARKER_NAME = "synthetic_videos.json"
 _CSV_COLUMNS = ("path", "label", "motion", "appearance", "split", "source")
-_CODEC_OPTIONS = {"preset": "veryfast", "crf": "18"}
+_CODEC_OPTIONS = {"preset": "veryfast", "crf": "18", "mbtree": "0"}  # mbtree: see ingest.transcoding
 
 
 @dataclass(frozen=True, kw_only=True)
