@@ -33,7 +33,7 @@ def tiny_cpu() -> PretrainConfig:
             key_momentum=0.99,
         ),
         training=TrainingConfig(
-            num_epochs=80, global_batch_size=32, checkpoint_every_num_steps=50, log_every_num_steps=5
+            num_epochs=60, global_batch_size=32, checkpoint_every_num_steps=50, log_every_num_steps=5
         ),
         optimizer=OptimizerConfig(
             learning_rate=0.05, base_batch_size=32, schedule=ScheduleConfig(warmup_fraction=0.05)

@@ -13,7 +13,7 @@ def embedded_dataset(home: Path) -> str:
     from rspnet_platform.synthetic_videos import SyntheticVideosConfig, render
 
     folder = home / "runs" / "embedded_dataset"
-    say(f"no --data.shards: using the embedded data set in {folder}")
+    say(f"no --data.shards: the embedded data set in {folder}, rendered where it is not there yet")
     videos = render(folder / "videos", SyntheticVideosConfig())
     config = IngestConfig(source=str(videos), output=str(folder / "shards"))
     with ingest_progress() as progress:

@@ -1,11 +1,13 @@
 """What each of our Ray processes does first: leave out what Ray says without need."""
 
 import logging
+from pathlib import Path
+
+import ray
 
 SAID_WITHOUT_NEED = {
     # Every second: a local cluster has no dashboard to ask.
     "ray.train.v2._internal.execution.controller.placement_group_cleaner": "State API may be temporarily",
-    "ray.train.v2._internal.execution.context": "Reporting training result",
     # Ray Data's bars are off, as they should be beside ours.
     "ray.data._internal.progress": "Progress bars disabled",
     "ray.data._internal.execution.streaming_executor": "execution finished in",
@@ -18,6 +20,9 @@ SAID_WITHOUT_NEED = {
 def quiet_ray() -> None:
     for logger, text in SAID_WITHOUT_NEED.items():
         logging.getLogger(logger).addFilter(is_not(text))
+    # This one is named by its file, which takes it out of Ray Train's own log level.
+    reports = Path(ray.__file__).parent / "train" / "v2" / "_internal" / "execution" / "context.py"
+    logging.getLogger(str(reports)).addFilter(is_not("Reporting training result"))
 
 
 def is_not(text: str) -> logging.Filter:

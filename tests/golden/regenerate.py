@@ -11,6 +11,8 @@ def test_regenerate(small_dataset, tmp_path):
     job = PretrainJob(folder=tmp_path, dataset=small_dataset.uri)
     job.result()
     losses = job.losses()
-    lines = ["# train/loss of the tiny recipe's first steps on the tests' small data set, seed 0; regenerate.py writes it"]
+    lines = [
+        "# train/loss of the tiny recipe's first steps on the tests' small data set, seed 0; regenerate.py writes it"
+    ]
     lines += [f"{losses[step]:.6f}" for step in range(1, NUM_LOSSES + 1)]
     (ROOT / "tests" / "golden" / "tiny_losses.txt").write_text("\n".join(lines) + "\n")

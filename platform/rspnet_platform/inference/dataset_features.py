@@ -1,5 +1,6 @@
 """Features of a whole data set from frozen encoders: decoded once, on Ray, for all of them."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -75,15 +76,18 @@ def embed_dataset(
         num_rows_per_block=NUM_VIDEOS_PER_BATCH,
     )
     clips = clip_dataset(plan, recipe, damage, cpus_per_decode_task=cpus_per_decode_task)
-    features = clips.map_batches(
-        EmbeddingActor,
-        fn_constructor_kwargs={"encoders": ray.put(dict(encoders)), "encoder_input": encoder_input},
-        batch_size=NUM_VIDEOS_PER_BATCH,
-        compute=ray.data.ActorPoolStrategy(size=1),
-        num_cpus=1,
-        num_gpus=num_gpus or None,
-        max_restarts=0,  # the run's stage is kept: the same command evaluates again
-    )
+    with warnings.catch_warnings():
+        # The only way to say max_restarts, without which Ray complains of what actors are made from.
+        warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
+        features = clips.map_batches(
+            EmbeddingActor,
+            fn_constructor_kwargs={"encoders": ray.put(dict(encoders)), "encoder_input": encoder_input},
+            batch_size=NUM_VIDEOS_PER_BATCH,
+            compute=ray.data.ActorPoolStrategy(size=1),
+            num_cpus=1,
+            num_gpus=num_gpus or None,
+            max_restarts=0,  # the run's stage is kept: the same command evaluates again
+        )
     return _collect(features, list(encoders))
 
 

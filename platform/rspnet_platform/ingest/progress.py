@@ -14,7 +14,9 @@ SECONDS_BETWEEN_LINES = 10.0
 def ingest_progress() -> Iterator[Callable[[int, int, int], None]]:
     """Yields `progress(num_done, num_in_all, num_refused)` for `ingest`."""
     interval = 0.2 if sys.stderr.isatty() else SECONDS_BETWEEN_LINES
-    with tqdm(desc="ingest", unit="video", file=sys.stderr, mininterval=interval, dynamic_ncols=True) as bar:
+    with tqdm(
+        desc="ingest", unit="video", file=sys.stderr, mininterval=interval, maxinterval=60, dynamic_ncols=True
+    ) as bar:
 
         def progress(num_done: int, num_in_all: int, num_refused: int) -> None:
             bar.total = num_in_all

@@ -36,6 +36,7 @@ def progress_bar(num_steps: int) -> Iterator[Any]:
     stop = threading.Event()
     interval = SECONDS_BETWEEN_UPDATES if sys.stderr.isatty() else SECONDS_BETWEEN_LINES
     bar = tqdm(
+        maxinterval=2 * interval,
         total=num_steps,
         unit="step",
         file=sys.stderr,
