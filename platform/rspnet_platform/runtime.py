@@ -51,6 +51,8 @@ def runtime_environment() -> dict:
         "py_modules": [str(package) for package in packages],
         "excludes": ["**/__pycache__"],
         "worker_process_setup_hook": "rspnet_platform.worker_setup.quiet_ray",
+        # Training on CPUs shares them with decoding: threads that spin while they wait take what the others need.
+        "env_vars": {"OMP_WAIT_POLICY": "PASSIVE"},
     }
 
 
