@@ -20,6 +20,7 @@ from rspnet_platform.provenance import code_commit
 from rspnet_platform.shards.dataset import ShardedDataset, open_dataset
 from rspnet_platform.stream.training_dataset import TrainingStream
 from rspnet_platform.tracking import runs
+from rspnet_platform.tracking.client import check_reachable
 from rspnet_platform.tracking.promotion import choose_alias, set_alias
 from rspnet_platform.tracking.redaction import redact
 from rspnet_platform.tracking.registry import RegisteredModel, register_encoder
@@ -57,7 +58,8 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
     if record is not None:
         record.check_resumable(run_uri=run.uri, dataset_sha256=run.dataset_sha256, config=flatten(run.config))
     stream = plan_stream(run.config, run.dataset, run.uri)
-    check_requirements(run.config, stream)
+    check_requirements(run.config, run.dataset, stream)
+    check_reachable(run.tracking_uri)
     runtime.connect()
     try:
         resources, budget = plan_resources(run.config)

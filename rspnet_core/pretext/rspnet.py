@@ -114,7 +114,12 @@ class RSPNet(PretextTask):
         else:
             min_num_videos = queue_size + 1
             reason = "without mask_same_video a queue as large as the data set holds keys of the query's own video"
-        return Requirements(min_num_videos=min_num_videos, max_global_batch_size=queue_size, reason=reason)
+        return Requirements(
+            min_num_videos=min_num_videos,
+            max_global_batch_size=queue_size,
+            videos_reason=reason,
+            batch_reason="the keys of one batch must fit into the queue (queue_size)",
+        )
 
     def _build_head(self) -> ProjectionHead:
         config = self.config

@@ -45,20 +45,23 @@ class Requirements:
     min_num_videos: int = 1
     min_global_batch_size: int = 1
     max_global_batch_size: int | None = None
-    reason: str = ""
+    videos_reason: str = ""
+    batch_reason: str = ""
 
     def check(self, *, num_videos: int, global_batch_size: int) -> None:
         """Raises ValueError for a run with fewer videos, or with a global batch outside the accepted
         range."""
         if num_videos < self.min_num_videos:
-            raise ValueError(f"{num_videos} videos; accepted are {self.min_num_videos} or more: {self.reason}")
+            raise ValueError(f"{num_videos} videos; accepted are {self.min_num_videos} or more: {self.videos_reason}")
         if global_batch_size < self.min_global_batch_size:
             raise ValueError(
-                f"global_batch_size is {global_batch_size}; accepted are {self.min_global_batch_size} or more"
+                f"global_batch_size is {global_batch_size}; accepted are {self.min_global_batch_size} or more: "
+                f"{self.batch_reason}"
             )
         if self.max_global_batch_size is not None and global_batch_size > self.max_global_batch_size:
             raise ValueError(
-                f"global_batch_size is {global_batch_size}; accepted are up to {self.max_global_batch_size}"
+                f"global_batch_size is {global_batch_size}; accepted are up to {self.max_global_batch_size}: "
+                f"{self.batch_reason}"
             )
 
 
