@@ -37,10 +37,10 @@ class DatasetFeatures:
 
 
 class EmbeddingActor:
-    """Holds the encoders, on the GPU where it was given one."""
+    """Holds the encoders, on its GPU or on the CPU."""
 
-    def __init__(self, encoders: ray.ObjectRef, encoder_input: EncoderInput) -> None:
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    def __init__(self, encoders: ray.ObjectRef, encoder_input: EncoderInput, use_gpu: bool) -> None:
+        self.device = torch.device("cuda" if use_gpu else "cpu")
         use_all_cores_of(self.device, num_processes=1)
         self.encoders = {name: encoder.to(self.device) for name, encoder in ray.get(encoders).items()}
         self.pooling: Pooling = encoder_input.pooling
@@ -65,7 +65,7 @@ def embed_dataset(
     *,
     damage: DamageLedger,
     cpus_per_decode_task: float,
-    num_gpus: float,
+    use_gpu: bool,
 ) -> DatasetFeatures:
     """Features of the given videos from each encoder, under one input. Needs a connected Ray."""
     recipe = SampleRecipe(sampler=encoder_input.sampler, view=CentreView(crop_size=encoder_input.crop_size), seed=0)
@@ -81,11 +81,15 @@ def embed_dataset(
         warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
         features = clips.map_batches(
             EmbeddingActor,
-            fn_constructor_kwargs={"encoders": ray.put(dict(encoders)), "encoder_input": encoder_input},
+            fn_constructor_kwargs={
+                "encoders": ray.put(dict(encoders)),
+                "encoder_input": encoder_input,
+                "use_gpu": use_gpu,
+            },
             batch_size=NUM_VIDEOS_PER_BATCH,
             compute=ray.data.ActorPoolStrategy(size=1),
             num_cpus=1,
-            num_gpus=num_gpus or None,
+            num_gpus=1 if use_gpu else None,
             max_restarts=0,  # the run's stage is kept: the same command evaluates again
         )
     return _collect(features, list(encoders))

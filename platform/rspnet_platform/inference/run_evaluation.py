@@ -45,7 +45,7 @@ def evaluate_run(
     encoder_input: EncoderInput,
     *,
     damage: DamageLedger,
-    num_gpus: float,
+    use_gpu: bool,
 ) -> Evaluation:
     """Retrieval of the trained encoder beside random ones; nothing, and a reason, for a data set without labels."""
     labelled = LabelledVideos.from_dataset(dataset)
@@ -63,7 +63,7 @@ def evaluate_run(
         encoder_input,
         damage=damage,
         cpus_per_decode_task=config.scaling.cpus_per_decode_task,
-        num_gpus=num_gpus,
+        use_gpu=use_gpu,
     )
     protocol = evaluation.retrieval_protocol
     results = evaluate_retrieval(labelled, features, protocol)

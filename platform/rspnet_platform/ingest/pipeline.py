@@ -16,7 +16,6 @@ from rspnet_platform.ingest.journal import JOURNAL_FOLDER, Journal
 from rspnet_platform.ingest.manifest import hash_command, write_dataset_files
 from rspnet_platform.ingest.one_video import TranscodingTask, run_task
 from rspnet_platform.ingest.refusals import (
-    REFUSALS_NAME,
     Refusal,
     RefusalReason,
     count_by_reason,
@@ -24,7 +23,7 @@ from rspnet_platform.ingest.refusals import (
 )
 from rspnet_platform.ingest.sources import SourceListing, VideoSource, list_videos
 from rspnet_platform.ingest.transcoding import TranscodedVideo
-from rspnet_platform.shards.dataset import DESCRIPTION_NAME, open_dataset, read_table
+from rspnet_platform.shards.dataset import DESCRIPTION_NAME, REFUSALS_NAME, open_dataset, read_refusals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,8 +153,7 @@ def _complete_result(output: str, ingest_sha256: str, listing: SourceListing) ->
             " source or with other settings; accepted: another output, or this folder once deleted"
         )
     storage.delete_folder(storage.join(output, JOURNAL_FOLDER))  # in case the last run ended right before that
-    rows: list[dict[str, Any]] = read_table(storage.join(output, REFUSALS_NAME)).to_pylist()
-    refusals = [Refusal(**row | {"reason": RefusalReason(row["reason"])}) for row in rows]
+    refusals = [Refusal(**row | {"reason": RefusalReason(row["reason"])}) for row in read_refusals(output)]
     return IngestResult(
         num_videos=description.num_videos,
         num_refused=description.num_refused,

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rspnet_platform import storage
+from rspnet_platform.shards.dataset import REFUSALS_NAME
 
-REFUSALS_NAME = "refusals.parquet"
 REFUSALS_SCHEMA = pa.schema([("path", pa.string()), ("reason", pa.string()), ("detail", pa.string())])
 
 

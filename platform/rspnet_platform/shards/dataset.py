@@ -19,6 +19,7 @@ from rspnet_platform.shards.schema import (
 
 DESCRIPTION_NAME = "dataset.json"
 VIDEOS_NAME = "videos.parquet"
+REFUSALS_NAME = "refusals.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +108,11 @@ def open_dataset(uri: str) -> ShardedDataset:
             f" {DESCRIPTION_NAME} promises {description.num_videos} with {VIDEOS_SCHEMA.names}"
         )
     return ShardedDataset(uri=uri, description=description, videos=videos)
+
+
+def read_refusals(dataset_uri: str) -> list[dict[str, Any]]:
+    """What the ingest refused: path, reason and detail of each."""
+    return read_table(storage.join(dataset_uri, REFUSALS_NAME)).to_pylist()
 
 
 def read_table(uri: str) -> pa.Table:

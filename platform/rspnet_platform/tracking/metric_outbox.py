@@ -1,5 +1,6 @@
 """Metrics that a tracking server has not taken yet, one JSON object a line, oldest first."""
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -95,6 +96,13 @@ def send_outbox(tracking_uri: str, outbox: Path) -> int:
     finally:
         file.remove(sent)
     return len(sent)
+
+
+def send_waiting(tracking_uri: str, outbox: Path) -> int:
+    """Sends what it can of what waits, and returns how many metrics still do: a run's last word on them."""
+    with contextlib.suppress(Exception):  # whatever the reason, the count says it
+        send_outbox(tracking_uri, outbox)
+    return len(MetricOutbox(outbox))
 
 
 def send_points(tracking_uri: str, points: Sequence[MetricPoint]) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import ray.train
-from ray.train import CheckpointConfig, DataConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
+from ray.train import CheckpointConfig, DataConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchTrainer
 
 from rspnet_core.sampling.clip_plan import ClipSampler
@@ -93,6 +93,7 @@ def launch_training(
     resources: WorkerResources,
     dataset_sha256: str,
     listeners: tuple[Listener, ...],
+    callbacks: tuple[UserCallback, ...] = (),
 ) -> ray.train.Result:
     """Trains to the end, from the run's last checkpoint where it has one. Raises TrainingFailedError after
     `run.max_failures` restarts."""
@@ -117,6 +118,7 @@ def launch_training(
                 max_failures=config.run.max_failures, controller_failure_limit=MAX_CONTROLLER_FAILURES
             ),
             checkpoint_config=CheckpointConfig(num_to_keep=config.training.num_checkpoints_kept),
+            callbacks=list(callbacks),
             logging_config=LoggingConfig(log_level="WARNING"),
         ),
     )

@@ -23,7 +23,6 @@ MAY_CHANGE = (
 class RunRecord:
     stage: Stage
     mlflow_run_id: str
-    tracking_uri: str
     dataset_sha256: str
     config: dict[str, Any]
 

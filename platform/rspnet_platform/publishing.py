@@ -1,0 +1,67 @@
+"""What a run leaves for others: its encoder, in the registry."""
+
+from ray.train import Checkpoint
+
+from rspnet_core.encoders.video_encoder import VideoEncoder
+from rspnet_platform.command_line import say
+from rspnet_platform.inference.encoder_card import EncoderCard, EncoderInput
+from rspnet_platform.inference.run_evaluation import Evaluation
+from rspnet_platform.provenance import code_commit
+from rspnet_platform.run import Run
+from rspnet_platform.tracking.promotion import choose_alias, set_alias
+from rspnet_platform.tracking.registry import RegisteredModel, register_encoder
+from rspnet_platform.train.checkpoints import latest_checkpoint, load_tensors
+from rspnet_platform.train.run_record import RunRecord
+from rspnet_platform.train.training_state import build_task
+
+GATE_METRIC = "validation/retrieval_top1"
+
+
+def final_checkpoint(run: Run) -> Checkpoint:
+    """Of a run whose training has ended."""
+    checkpoint = latest_checkpoint(run.uri)
+    if checkpoint is None:
+        raise RuntimeError(f"the run {run.uri} has no checkpoint, though its training has ended")
+    return checkpoint
+
+
+def trained_encoder(run: Run, checkpoint: Checkpoint) -> VideoEncoder:
+    task = build_task(run.config)
+    task.load_state_dict(load_tensors(checkpoint)["task"])
+    return task.encoder
+
+
+def encoder_input(run: Run) -> EncoderInput:
+    """How the encoder is shown a whole video: the clips that it was trained on, evenly spaced."""
+    evaluation, task = run.config.evaluation, run.config.task
+    return EncoderInput(
+        num_frames_per_clip=task.clips.num_frames_per_clip,
+        frame_stride=evaluation.frame_stride,
+        crop_size=task.view.crop_size,
+        short_side=run.dataset.description.short_side,
+        num_clips=evaluation.retrieval_protocol.num_clips,
+        pooling=evaluation.retrieval_protocol.pooling,
+    )
+
+
+def register(run: Run, record: RunRecord, encoder: VideoEncoder, evaluation: Evaluation) -> tuple[RegisteredModel, str]:
+    """A new version in the registry, and the alias that the gate metric gives it: champion or challenger."""
+    card = EncoderCard(
+        encoder=run.config.task.encoder,
+        feature_dim=encoder.feature_dim,
+        input=encoder_input(run),
+        method=run.config.task.task_name,
+        protocol=evaluation.protocol,
+    )
+    tags = {
+        "recipe": run.config.recipe,
+        "dataset_sha256": run.dataset_sha256,
+        "code_commit": code_commit(),
+        "run_name": run.name,
+    }
+    name = run.config.tracking.model_name
+    model = register_encoder(run.tracking_uri, record.mlflow_run_id, name, encoder, card, evaluation.metrics, tags)
+    choice = choose_alias(run.tracking_uri, name, model.version, GATE_METRIC)
+    say(f"registered {name} version {model.version} as {choice.alias}: {choice.reason}")
+    set_alias(run.tracking_uri, name, model.version, choice.alias)
+    return model, choice.alias

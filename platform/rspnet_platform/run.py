@@ -1,0 +1,106 @@
+"""A run: every name settled, its data set opened, its MLflow run begun or continued."""
+
+import contextlib
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rspnet_platform import storage
+from rspnet_platform.command_line import say
+from rspnet_platform.config import PretrainConfig, flatten
+from rspnet_platform.embedded_dataset import embedded_dataset
+from rspnet_platform.provenance import code_commit
+from rspnet_platform.shards.dataset import ShardedDataset, open_dataset, read_refusals
+from rspnet_platform.tracking import runs
+from rspnet_platform.tracking.redaction import redact
+from rspnet_platform.tracking.tracking_config import resolve_tracking_uri
+from rspnet_platform.train.run_record import RunRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run whose every name is settled. `config` has no defaults left that depend on where the job was started."""
+
+    config: PretrainConfig
+    name: str
+    uri: str
+    tracking_uri: str
+    dataset: ShardedDataset
+
+    @property
+    def dataset_sha256(self) -> str:
+        return self.dataset.description.manifest_sha256
+
+
+def outbox_path(run: Run) -> str:
+    """Where metrics wait while the tracking server is away: in the run's folder, or on the worker's own disk."""
+    folder = Path.home() / ".cache" / "rspnet" / run.name if storage.is_remote(run.uri) else Path(run.uri)
+    return str(folder / "unsent_metrics.jsonl")
+
+
+def settle(config: PretrainConfig, home: Path) -> Run:
+    """Fills in name, storage, tracking and data set. Raises ValueError for what does not exist."""
+    name = config.run.name or f"{config.recipe}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}"
+    storage_uri = storage.resolve_uri(config.run.storage or str(home / "runs"))
+    tracking_uri = resolve_tracking_uri(config.tracking, home)
+    dataset = open_dataset(config.data.shards or embedded_dataset(home))
+    config = replace(
+        config,
+        run=replace(config.run, name=name, storage=storage_uri),
+        data=replace(config.data, shards=dataset.uri),
+        tracking=replace(config.tracking, uri=redact(tracking_uri)),
+    )
+    return Run(
+        config=config,
+        name=name,
+        uri=storage.join(storage_uri, name),
+        tracking_uri=tracking_uri,
+        dataset=dataset,
+    )
+
+
+def begin(run: Run, record: RunRecord | None) -> RunRecord:
+    """Opens or continues the MLflow run, and enters it in the run's folder."""
+    params = flatten(run.config)
+    tags = {
+        "dataset_sha256": run.dataset_sha256,
+        "code_commit": code_commit(),
+        "storage": run.uri,
+        "decoder": run.dataset.description.decoder,
+    }
+    run_id = runs.start_run(
+        run.tracking_uri,
+        run.config.tracking.experiment,
+        run.name,
+        params,
+        tags,
+        run_id=record.mlflow_run_id if record else None,
+    )
+    if record is None:
+        record = RunRecord(
+            stage="training",
+            mlflow_run_id=run_id,
+            dataset_sha256=run.dataset_sha256,
+            config=params,
+        )
+        record.save(run.uri)
+        runs.log_json(run.tracking_uri, run_id, params, "config.json")
+        runs.log_json(run.tracking_uri, run_id, run.dataset.description.to_json(), "dataset.json")
+        runs.log_json(run.tracking_uri, run_id, read_refusals(run.dataset.uri), "refusals.json")
+    else:
+        say(f"resuming the run {run.name} ({record.stage})")
+    return record
+
+
+@contextlib.contextmanager
+def closing_run_on_failure(run: Run, record: RunRecord) -> Iterator[None]:
+    """A run that fails says so in MLflow; one that is killed stays open until it is resumed."""
+    try:
+        yield
+    except BaseException as error:
+        status = "FAILED" if isinstance(error, Exception) else "KILLED"
+        with contextlib.suppress(Exception):  # the error that matters is the one on its way
+            runs.end_run(run.tracking_uri, record.mlflow_run_id, status)
+        raise

@@ -1,0 +1,107 @@
+"""`ray job submit --working-dir . -- python jobs/pretrain.py`, with no further flag, on a real head node."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.pretrain_job import ROOT, PretrainJob
+
+RAY = str(Path(sys.executable).with_name("ray"))
+
+pytestmark = pytest.mark.slow
+
+
+def free_port() -> int:
+    """Outside the range that Ray gives to workers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return port if port >= 20000 else free_port()
+
+
+@pytest.fixture
+def head_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A head of two CPUs; yields the environment in which `ray job submit` finds it."""
+    folder = tmp_path_factory.mktemp("h")
+    dashboard = free_port()
+    environment = os.environ | {
+        "HOME": str(folder),
+        "RAY_AUTH_MODE": "disabled",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{dashboard}",
+    }
+    # Node addresses other than 127.0.0.1, which Ray rewrites; a short folder, for the length of socket names.
+    command = [
+        RAY,
+        "start",
+        "--head",
+        "--block",
+        "--node-ip-address=127.0.0.2",
+        f"--port={free_port()}",
+        "--num-cpus=2",
+    ]
+    command += [f"--dashboard-port={dashboard}", f"--ray-client-server-port={free_port()}", f"--temp-dir={folder}/t"]
+    command += ["--object-store-memory=300000000"]
+    with open(folder / "head.log", "w") as log:
+        head = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        wait_for_dashboard(environment["RAY_API_SERVER_ADDRESS"], head)
+        yield environment
+    finally:
+        os.killpg(head.pid, signal.SIGTERM)
+        try:
+            head.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(head.pid, signal.SIGKILL)
+            head.wait()
+
+
+def wait_for_dashboard(address: str, head: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert head.poll() is None, "the head node ended"
+        try:
+            urllib.request.urlopen(f"{address}/api/version", timeout=2)
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.5)
+    raise AssertionError("the head node does not answer")
+
+
+def test_a_submitted_job_brings_its_own_code(head_node, small_dataset, tmp_path):
+    """The job runs the folder that it was submitted from, in its workers too, whatever is installed."""
+    folder = tmp_path / "checkout"
+    for part in ("jobs", "platform", "rspnet_core"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    loop = folder / "platform" / "rspnet_platform" / "train" / "loop.py"
+    marked = loop.read_text().replace('"train/loss": report.loss,', '"train/loss": report.loss, "train/marked": 1.0,')
+    loop.write_text(marked)
+    job = PretrainJob(folder=tmp_path / "results", dataset=small_dataset.uri)
+    job.folder.mkdir()
+    arguments = job.command(training__num_epochs=3)[2:]
+    done = subprocess.run(
+        [RAY, "job", "submit", "--working-dir", ".", "--", "python", "jobs/pretrain.py", *arguments],
+        cwd=folder,
+        env=head_node,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    [result] = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"run_id"')]
+    assert result["num_steps"] == 9
+    with sqlite3.connect(job.database) as database:
+        [[num_marked]] = database.execute("select count(*) from metrics where key = 'train/marked'").fetchall()
+    assert num_marked == 9
