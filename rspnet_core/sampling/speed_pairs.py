@@ -38,7 +38,9 @@ class SpeedPairSampler:
             raise ValueError(f"num_frames_per_clip is {self.num_frames_per_clip}; speed shows from 2 frames on")
         distinct = set(self.playback_speeds)
         if len(distinct) < 2 or len(distinct) != len(self.playback_speeds) or min(distinct) < 1:
-            raise ValueError(f"playback_speeds is {self.playback_speeds}; accepted: two or more strides from 1 on")
+            raise ValueError(
+                f"playback_speeds is {self.playback_speeds}; accepted: two or more different strides from 1 on"
+            )
 
     @property
     def num_clips(self) -> int:
