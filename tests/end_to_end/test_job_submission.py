@@ -42,18 +42,12 @@ def head_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{dashboard}",
     }
-    # Node addresses other than 127.0.0.1, which Ray rewrites; a short folder, for the length of socket names.
-    command = [
-        RAY,
-        "start",
-        "--head",
-        "--block",
-        "--node-ip-address=127.0.0.2",
-        f"--port={free_port()}",
-        "--num-cpus=2",
-    ]
-    command += [f"--dashboard-port={dashboard}", f"--ray-client-server-port={free_port()}", f"--temp-dir={folder}/t"]
-    command += ["--object-store-memory=300000000"]
+    # Node addresses other than 127.0.0.1, which Ray rewrites; a short folder, for the length of socket names; ports
+    # that no other Ray of this machine has.
+    ports = ("port", "ray-client-server-port", "dashboard-agent-listen-port", "dashboard-agent-grpc-port")
+    command = [RAY, "start", "--head", "--block", "--node-ip-address=127.0.0.2", "--num-cpus=2"]
+    command += [f"--{name}={free_port()}" for name in (*ports, "metrics-export-port")]
+    command += [f"--dashboard-port={dashboard}", f"--temp-dir={folder}/t", "--object-store-memory=300000000"]
     with open(folder / "head.log", "w") as log:
         head = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
@@ -80,6 +74,23 @@ def wait_for_dashboard(address: str, head: subprocess.Popen) -> None:
     raise AssertionError("the head node does not answer")
 
 
+def submit(entrypoint: list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess:
+    """Waits for the head's job agent, which answers a while after the dashboard does."""
+    for _ in range(30):
+        done = subprocess.run(
+            [RAY, "job", "submit", "--working-dir", ".", "--", *entrypoint],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        if "No available agent" not in done.stderr:
+            return done
+        time.sleep(2)
+    raise AssertionError("the head node takes no jobs")
+
+
 def test_a_submitted_job_brings_its_own_code(head_node, small_dataset, tmp_path):
     """The job runs the folder that it was submitted from, in its workers too, whatever is installed."""
     folder = tmp_path / "checkout"
@@ -91,14 +102,7 @@ def test_a_submitted_job_brings_its_own_code(head_node, small_dataset, tmp_path)
     job = PretrainJob(folder=tmp_path / "results", dataset=small_dataset.uri)
     job.folder.mkdir()
     arguments = job.command(training__num_epochs=3)[2:]
-    done = subprocess.run(
-        [RAY, "job", "submit", "--working-dir", ".", "--", "python", "jobs/pretrain.py", *arguments],
-        cwd=folder,
-        env=head_node,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = submit(["python", "jobs/pretrain.py", *arguments], folder, head_node)
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
     [result] = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"run_id"')]
     assert result["num_steps"] == 9

@@ -116,7 +116,8 @@ def test_a_dying_worker_costs_nothing_but_time(small_dataset, tmp_path):
         if process.poll() is None:
             kill_group(process)
     result = json.loads((tmp_path / "stdout.txt").read_text().splitlines()[-1])
-    assert result["num_steps"] == NUM_STEPS
+    assert (result["num_steps"], result["num_samples"], result["num_unsent_metrics"]) == (NUM_STEPS, NUM_STEPS * 8, 0)
+    assert "workers failed, going on from the last checkpoint: rank " in (tmp_path / "stderr.txt").read_text()
     assert max(job.losses()) == NUM_STEPS
     assert consumed_samples(job) == NUM_STEPS * 8
 
