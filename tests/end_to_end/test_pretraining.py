@@ -71,7 +71,8 @@ def test_a_finished_run_is_not_run_again(undisturbed):
 
 
 def test_killed_and_resumed_equals_undisturbed(undisturbed, tmp_path):
-    """SIGKILL to the whole job in the middle; the same command finishes it with the same losses and weights."""
+    """SIGKILL to the whole job in the middle; another recipe does not go on with it, and the same command finishes it
+    with the same losses and weights."""
     whole, _ = undisturbed
     job = PretrainJob(folder=tmp_path, dataset=whole.dataset)
     process = job.start()
@@ -80,6 +81,9 @@ def test_killed_and_resumed_equals_undisturbed(undisturbed, tmp_path):
     finally:
         kill_group(process)
     assert job.stage() == "training"
+    changed = job.run(task__temperature=0.2)
+    assert changed.returncode == 1
+    assert "--task.temperature was 0.07, is 0.2" in changed.stderr
     assert job.result()["num_steps"] == NUM_STEPS
     losses = whole.losses()
     resumed = job.losses()
@@ -87,20 +91,6 @@ def test_killed_and_resumed_equals_undisturbed(undisturbed, tmp_path):
     assert resumed == {step: losses[step] for step in resumed}
     expected, found = final_weights(whole), final_weights(job)
     assert all(np.array_equal(expected[name], found[name]) for name in expected)
-
-
-def test_another_recipe_does_not_go_on_with_a_run(undisturbed, tmp_path):
-    """A changed key is named; nothing is trained."""
-    whole, _ = undisturbed
-    job = PretrainJob(folder=tmp_path, dataset=whole.dataset)
-    process = job.start()
-    try:
-        wait_until(job.has_checkpoint, process)
-    finally:
-        kill_group(process)
-    done = job.run(task__temperature=0.2)
-    assert done.returncode == 1
-    assert "--task.temperature was 0.07, is 0.2" in done.stderr
 
 
 def test_a_dying_worker_costs_nothing_but_time(small_dataset, tmp_path):

@@ -6,12 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from rspnet_platform.config import PretrainConfig
 from rspnet_platform.shards.dataset import read_videos
 from rspnet_platform.stream.clip_dataset import clip_dataset
 from rspnet_platform.stream.clip_decoding import SampleRecipe, decode_sample
 from rspnet_platform.stream.consumed import ConsumedVideos
+from rspnet_platform.stream.cpu_budget import BudgetError
 from rspnet_platform.stream.damage import DamageLedger
 from rspnet_platform.stream.stream_plan import StreamPlan, VideoLocations
+from rspnet_platform.train.launch import plan_resources
+from rspnet_platform.train.train_config import ScalingOptions
 
 from rspnet_core.sampling.speed_pairs import SpeedPairSampler
 from rspnet_core.sampling.views import ViewConfig
@@ -144,3 +148,16 @@ def damage_one_video(dataset, folder, video_index: int) -> str:
                         row["video"] = bytes(len(row["video"]))
                 writer.write_table(type(table).from_pylist(rows, schema=table.schema))
     return str(folder)
+
+
+def test_a_run_that_the_cluster_cannot_hold_is_refused_with_the_table():
+    """Five workers on two CPUs; Ray would wait for ever."""
+    config = PretrainConfig(scaling=ScalingOptions(num_workers="5"))
+    with pytest.raises(BudgetError, match=r"training workers +5 +2\.5(?s:.*)the cluster has +2"):
+        plan_resources(config)
+
+
+def test_two_workers_fit_into_two_cpus():
+    """With half a CPU each, so that a decode task has room."""
+    resources, budget = plan_resources(PretrainConfig(scaling=ScalingOptions(num_workers="2")))
+    assert (resources.cpus_per_worker, budget.cpus) == (0.5, 1.5)
