@@ -37,7 +37,7 @@ def test_a_run_that_cannot_be_is_refused(small_dataset, tmp_path: Path, monkeypa
     own = (
         f"--data.shards {small_dataset.uri} --run.storage {tmp_path}/runs --tracking.uri sqlite:///{tmp_path}/mlflow.db"
     )
-    config = parse_recipe(RECIPES, DEFAULT_RECIPE, f"{own} {SMALL} {BATCH} {arguments}".split(), program="pretrain.py")
+    config = parse_recipe(RECIPES, DEFAULT_RECIPE, f"{own} {SMALL} {arguments}".split(), program="pretrain.py")
     if message is None:
         with pytest.raises(StoppedError):
             pretrain(config)
