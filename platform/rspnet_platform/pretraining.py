@@ -100,10 +100,11 @@ def finish(run: Run, record: RunRecord, stream: TrainingStream, *, use_gpu: bool
 
 def show(run: Run, evaluation: Evaluation, model_uri: str) -> None:
     """Where to look, for the person who started the job."""
+    tracking = redact(run.tracking_uri)
     say(
         f"\n{evaluation.table()}\n\n"
         f"run          {run.name} in {run.uri}\n"
-        f"tracking     mlflow ui --backend-store-uri {redact(run.tracking_uri)}\n"
-        f'the encoder  MLFLOW_TRACKING_URI={redact(run.tracking_uri)} python -c "import mlflow; '
+        f"tracking     {tracking if tracking.startswith('http') else f'mlflow ui --backend-store-uri {tracking}'}\n"
+        f'the encoder  MLFLOW_TRACKING_URI={tracking} python -c "import mlflow; '
         f"print(mlflow.pyfunc.load_model('{model_uri}').predict(['video.mp4']).shape)\""
     )

@@ -161,3 +161,10 @@ def test_two_workers_fit_into_two_cpus():
     """With half a CPU each, so that a decode task has room."""
     resources, budget = plan_resources(PretrainConfig(scaling=ScalingOptions(num_workers="2")))
     assert (resources.cpus_per_worker, budget.cpus) == (0.5, 1.5)
+
+
+@pytest.mark.parametrize(("num_workers", "most"), [("1:2", 2), ("1:8", 3)])
+def test_an_elastic_run_grows_no_further_than_decoding_allows(num_workers, most):
+    """Ray would give it all CPUs and then wait for ever for one to decode on."""
+    resources, _ = plan_resources(PretrainConfig(scaling=ScalingOptions(num_workers=num_workers)))
+    assert (resources.min_workers, resources.max_workers) == (1, most)

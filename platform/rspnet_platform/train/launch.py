@@ -31,6 +31,8 @@ MAX_CONTROLLER_FAILURES = 3
 class WorkerResources:
     cpus_per_worker: float
     use_gpu: bool
+    min_workers: int
+    max_workers: int
 
 
 def plan_stream(config: PretrainConfig, dataset: ShardedDataset, run_uri: str) -> TrainingStream:
@@ -65,14 +67,18 @@ def read_consumed(run_uri: str) -> ConsumedVideos | None:
 
 
 def plan_resources(config: PretrainConfig) -> tuple[WorkerResources, Budget]:
-    """What each worker gets. Raises BudgetError, with a table, for what the cluster cannot hold."""
+    """What each worker gets. Raises BudgetError, with a table, for what the cluster cannot hold.
+
+    An elastic run is kept to as many workers as leave a decode task room now: Ray would let it grow until none can run.
+    """
     cpus, gpus = runtime.cluster_resources()
-    low, _ = config.scaling.worker_range
     scaling = config.scaling
+    low, high = scaling.worker_range
     use_gpu = gpus > 0 if scaling.use_gpu is None else scaling.use_gpu
     cpus_per_worker = scaling.cpus_per_worker or fitting_cpus_per_worker(
-        num_workers=low, cpus_per_decode_task=scaling.cpus_per_decode_task, cluster_cpus=cpus
+        num_workers=high, cpus_per_decode_task=scaling.cpus_per_decode_task, cluster_cpus=cpus
     )
+    num_fitting = int((cpus - scaling.cpus_per_decode_task) / cpus_per_worker)
     budget = Budget(
         claims=(
             Claim(who="training workers", count=low, cpus=cpus_per_worker, gpus=float(use_gpu)),
@@ -82,7 +88,10 @@ def plan_resources(config: PretrainConfig) -> tuple[WorkerResources, Budget]:
         cluster_gpus=gpus,
     )
     budget.check()
-    return WorkerResources(cpus_per_worker=cpus_per_worker, use_gpu=use_gpu), budget
+    resources = WorkerResources(
+        cpus_per_worker=cpus_per_worker, use_gpu=use_gpu, min_workers=low, max_workers=min(high, num_fitting)
+    )
+    return resources, budget
 
 
 def launch_training(
@@ -97,7 +106,7 @@ def launch_training(
 ) -> ray.train.Result:
     """Trains to the end, from the run's last checkpoint where it has one. Raises TrainingFailedError after
     `run.max_failures` restarts."""
-    low, high = config.scaling.worker_range
+    low, high = resources.min_workers, resources.max_workers
     storage_uri, name = run_uri.rsplit("/", 1)
     trainer = TorchTrainer(
         train_loop,

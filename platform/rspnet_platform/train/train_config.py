@@ -42,7 +42,8 @@ class TrainingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ScalingOptions:
-    """`num_workers`: "4", or "2:8" for a run that goes on with what is there (each number must divide the batch).
+    """`num_workers`: "4", or "1:2" for a run that goes on with what is there (each number of the range must divide the
+    batch, and no more are taken than fit when the run starts).
 
     `use_gpu`: none takes GPUs where the cluster has any. `cpus_per_worker`: none takes one CPU, or half a one where
     that is all that leaves a decode task room.
