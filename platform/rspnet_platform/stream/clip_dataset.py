@@ -9,7 +9,10 @@ from rspnet_platform.stream.clip_decoding import SampleRecipe
 from rspnet_platform.stream.clip_source import ClipSource, SamplePlan, sample_num_bytes
 from rspnet_platform.stream.damage import DamageLedger
 
-NO_PROGRESS_TIMEOUT_SECONDS = 300
+NO_PROGRESS_TIMEOUT_SECONDS = 1800
+"""A starved pipeline fails after that instead of waiting for ever. Ray counts a consumer that is slow as no progress
+too, so it must be longer than any step."""
+
 MAX_DECODE_RETRIES = 3
 
 
