@@ -3,7 +3,7 @@ them. Not collected by itself: its name is no test's."""
 
 from tests.end_to_end.pretrain_job import ROOT, PretrainJob
 
-NUM_LOSSES = 20
+NUM_LOSSES = 10
 
 
 def test_regenerate(small_dataset, tmp_path):
