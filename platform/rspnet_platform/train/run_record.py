@@ -9,14 +9,18 @@ Stage = Literal["training", "trained", "finished"]
 RECORD = "run.json"
 
 MAY_CHANGE = (
+    "data.shards",
     "scaling.",
     "run.",
     "tracking.",
     "evaluation.",
-    "training.num_prefetched_batches",
+    "training.log_every_num_steps",
+    "training.checkpoint_every_num_steps",
     "training.num_checkpoints_kept",
+    "training.num_prefetched_batches",
 )
-"""What a resumed run may have differently: where and how it runs, not what it learns."""
+"""What a resumed run may have differently: where and how it runs, not what it learns. (The data set itself may lie
+elsewhere; its hash must be the same.)"""
 
 
 @dataclass(frozen=True, kw_only=True)
