@@ -1,12 +1,12 @@
 """What a run of the same name may have differently."""
 
 import pytest
-from rspnet_platform.train.run_record import RunRecord
+from rspnet_platform.train.run_record import RunRecord, Stage
 
 CONFIG = {"task.temperature": 0.07, "scaling.num_workers": "2", "data.shards": "/a"}
 
 
-def record(stage="training") -> RunRecord:
+def record(stage: Stage = "training") -> RunRecord:
     return RunRecord(stage=stage, mlflow_run_id="id", dataset_sha256="d1", config=CONFIG)
 
 
