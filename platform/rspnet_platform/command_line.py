@@ -23,6 +23,8 @@ def run_job(parse_arguments: Callable[[Sequence[str]], Config], work: Callable[[
     """
     try:
         config = parse_arguments(sys.argv[1:])
+    except BrokenPipeError:  # `--help | head`
+        os._exit(1)
     except USER_ERRORS as error:
         sys.exit(f"error: {error}")
     sys.stdout.flush()

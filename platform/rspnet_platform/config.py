@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
+import tyro
+
 from rspnet_core.optimizer_config import OptimizerConfig
 from rspnet_core.pretext.rspnet_config import RSPNetConfig
 from rspnet_platform.inference.evaluation_config import EvaluationConfig
@@ -14,9 +16,10 @@ from rspnet_platform.train.train_config import RunIdentity, ScalingOptions, Trai
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainConfig:
-    """Everything that a run is made of. A recipe returns one; the command line changes single values."""
+    """Everything that a run is made of. A recipe returns one; the command line changes single values, but not `recipe`,
+    the name that the recipe gives itself."""
 
-    recipe: str = "custom"
+    recipe: tyro.conf.Suppress[tyro.conf.Fixed[str]] = "custom"
     task: RSPNetConfig = field(default_factory=RSPNetConfig)
     data: DataConfig = field(default_factory=DataConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
