@@ -74,7 +74,8 @@ def global_batches(steps: list[list[dict]]) -> list[list[tuple[int, int]]]:
 def planned_batches(plan: StreamPlan) -> list[list[tuple[int, int]]]:
     samples = plan.execution(0)
     pairs = list(zip(samples.epochs.tolist(), samples.video_indices.tolist(), strict=True))
-    return [sorted(pairs[first : first + BATCH]) for first in range(0, len(pairs), BATCH)]
+    size = plan.global_batch_size
+    return [sorted(pairs[first : first + size]) for first in range(0, len(pairs), size)]
 
 
 def test_each_step_has_the_planned_batch_whatever_the_number_of_workers(small_dataset, damage_folder):
@@ -86,6 +87,13 @@ def test_each_step_has_the_planned_batch_whatever_the_number_of_workers(small_da
     assert global_batches(two) == planned_batches(plan)
     samples = [sample for batch in global_batches(two) for sample in batch]
     assert sorted(samples) == [(epoch, video) for epoch in range(2) for video in range(24)]
+
+
+def test_blocks_arrive_as_they_were_cut(small_dataset, damage_folder):
+    """Tasks of three blocks of one row: did Ray merge them, two workers would get other batches."""
+    plan = make_plan(small_dataset, num_epochs=1, global_batch_size=2, worker_counts=(2,))
+    assert (plan.num_rows_per_block, plan.num_samples_per_share) == (1, 3)
+    assert global_batches(train_on(plan, 2, damage_folder)) == planned_batches(plan)
 
 
 def test_samples_are_those_that_the_video_alone_decides(small_dataset, damage_folder):
