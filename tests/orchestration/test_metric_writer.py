@@ -2,15 +2,14 @@
 
 import math
 import socket
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from rspnet_platform.tracking import runs
-from rspnet_platform.tracking.client import tracking_client
 from rspnet_platform.tracking.metric_outbox import MetricOutbox, MetricPoint, send_outbox
 from rspnet_platform.tracking.metric_writer import MetricWriter
+
+from tests.waiting import history, wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
@@ -19,18 +18,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-
-
-def history(tracking_uri: str, run_id: str, key: str) -> list[tuple[int, float]]:
-    points = tracking_client(tracking_uri).get_metric_history(run_id, key)
-    return [(point.step, point.value) for point in sorted(points, key=lambda point: point.step)]
 
 
 def test_close_does_not_wait_for_a_frozen_server(tmp_path: Path) -> None:

@@ -13,33 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from rspnet_platform.inference.encoder_card import EncoderCard, EncoderInput
 from rspnet_platform.inference.encoder_files import build_seeded
 from rspnet_platform.inference.video_embedder import VideoEmbedder
 from rspnet_platform.tracking import promotion, pyfunc_package, registry, runs
 from rspnet_platform.tracking.client import tracking_client
 from rspnet_platform.tracking.model_source import load_encoder
 
-from tests.videos import encode_video, moving_pictures
+from tests.small_encoder import CARD
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
 GATE = "validation/retrieval_top1"
-CARD = EncoderCard(
-    encoder="tiny",
-    feature_dim=128,
-    input=EncoderInput(num_frames_per_clip=4, crop_size=32, short_side=40, num_clips=2),
-    method="rspnet",
-    protocol="rspnet_paper",
-)
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database to copy: MLflow takes seconds to make one."""
-    path = tmp_path_factory.mktemp("registry") / "mlflow.db"
-    tracking_client(f"sqlite:///{path}").search_experiments()
-    return path
 
 
 @pytest.fixture
@@ -51,15 +35,6 @@ def tracking_uri(empty_database: Path, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path / "here")
     yield f"sqlite:///{tmp_path}/mlflow.db"
     assert list((tmp_path / "here").iterdir()) == []
-
-
-@pytest.fixture
-def videos(tmp_path: Path) -> list[Path]:
-    """Two short videos."""
-    paths = [tmp_path / f"{seed}.mp4" for seed in range(2)]
-    for seed, path in enumerate(paths):
-        path.write_bytes(encode_video(moving_pictures(12, 48, 64, seed=seed)))
-    return paths
 
 
 def register(uri: str, *, top1: float = 0.5, dataset: str = "abc") -> registry.RegisteredModel:

@@ -7,29 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from rspnet_platform.inference.encoder_card import EncoderCard, EncoderInput
+from rspnet_platform.inference.encoder_card import EncoderCard
 from rspnet_platform.inference.encoder_files import build_seeded, save_encoder
 from rspnet_platform.inference.video_embedder import VideoEmbedder
 from rspnet_platform.tracking.model_source import load_encoder
 
-from tests.videos import encode_video, moving_pictures
-
-CARD = EncoderCard(
-    encoder="tiny",
-    feature_dim=128,
-    input=EncoderInput(num_frames_per_clip=4, crop_size=32, short_side=40, num_clips=2),
-    method="rspnet",
-    protocol="rspnet_paper",
-)
-
-
-@pytest.fixture
-def videos(tmp_path: Path) -> list[Path]:
-    """Two short videos."""
-    paths = [tmp_path / f"{seed}.mp4" for seed in range(2)]
-    for seed, path in enumerate(paths):
-        path.write_bytes(encode_video(moving_pictures(12, 48, 64, seed=seed)))
-    return paths
+from tests.small_encoder import CARD
 
 
 def test_encoder_from_files(tmp_path: Path) -> None:

@@ -43,10 +43,11 @@ def test_test_videos_look_among_train_videos_alone():
 
 
 def test_other_splits_and_unlabelled_videos_stay_out():
-    """A validation video of the right class next to the query would be a hit."""
-    data = dataset(["b", "a", "a", None], ["train", "val", "test", "train"])
-    found = features([0, 2], trained=np.array([1.0, 0.0]))
-    assert top1(LabelledVideos.from_dataset(data), found) == (0.0, 1, 1)
+    """A validation video, and one of the gallery that nobody labelled."""
+    labelled = LabelledVideos.from_dataset(dataset(["b", "a", "a", None], ["train", "val", "test", "train"]))
+    assert labelled is not None
+    assert labelled.video_indices.tolist() == [0, 2]
+    assert top1(labelled, features([0, 2], trained=np.array([1.0, 0.0]))) == (0.0, 1, 1)
 
 
 def test_without_splits_each_looks_among_all_others():

@@ -14,14 +14,6 @@ from rspnet_platform.tracking.client import tracking_client
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database to copy: MLflow takes seconds to make one."""
-    path = tmp_path_factory.mktemp("tracking") / "mlflow.db"
-    tracking_client(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
 def tracking_uri(empty_database: Path, tmp_path: Path) -> str:
     shutil.copy(empty_database, tmp_path / "mlflow.db")

@@ -6,8 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +18,8 @@ from rspnet_platform.tracking import promotion, registry, runs
 from rspnet_platform.tracking.client import check_reachable, tracking_client
 from rspnet_platform.tracking.metric_outbox import MetricOutbox
 from rspnet_platform.tracking.metric_writer import MetricWriter
+
+from tests.waiting import history, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -53,18 +54,6 @@ def mlflow_server(folder: Path, port: int) -> Iterator[str]:
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-
-
-def history(tracking_uri: str, run_id: str, key: str) -> list[tuple[int, float]]:
-    points = tracking_client(tracking_uri).get_metric_history(run_id, key)
-    return [(point.step, point.value) for point in sorted(points, key=lambda point: point.step)]
 
 
 def test_every_metric_arrives_once_though_the_server_dies(tmp_path: Path) -> None:
