@@ -1,5 +1,6 @@
 """The main walk: data set, training, retrieval beside random initialisation, registry, one result."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -99,12 +100,13 @@ def finish(run: Run, record: RunRecord, stream: TrainingStream, *, use_gpu: bool
 
 
 def show(run: Run, evaluation: Evaluation, model_uri: str) -> None:
-    """Where to look, for the person who started the job."""
-    tracking = redact(run.tracking_uri)
+    """Where to look, for the person who started the job: commands that work as they are printed."""
+    tracking, python = redact(run.tracking_uri), sys.executable
+    page = tracking if tracking.startswith("http") else f"{python} -m mlflow ui --backend-store-uri {tracking}"
+    predict = f"import mlflow; print(mlflow.pyfunc.load_model('{model_uri}').predict(['VIDEO.mp4']).shape)"
     say(
         f"\n{evaluation.table()}\n\n"
         f"run          {run.name} in {run.uri}\n"
-        f"tracking     {tracking if tracking.startswith('http') else f'mlflow ui --backend-store-uri {tracking}'}\n"
-        f'the encoder  MLFLOW_TRACKING_URI={tracking} python -c "import mlflow; '
-        f"print(mlflow.pyfunc.load_model('{model_uri}').predict(['video.mp4']).shape)\""
+        f"tracking     {page}\n"
+        f'the encoder  MLFLOW_TRACKING_URI={tracking} {python} -c "{predict}"'
     )
