@@ -7,21 +7,22 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from rspnet_platform.ingest.ingest_config import IngestConfig, IngestLimits
-from rspnet_platform.ingest.refusals import RefusalReason, VideoRefusedError
-from rspnet_platform.ingest.sequential_decoding import open_video
+from rspnet_platform.ingest.ingest_config import IngestConfig
 from rspnet_platform.ingest.transcoding import transcode
+from rspnet_platform.videos.limits import VideoLimits
+from rspnet_platform.videos.refusal_reasons import RefusalReason, VideoRefusedError
+from rspnet_platform.videos.sequential_decoding import open_video
 
 from tests.videos import encode_video, moving_pictures
 
 
-def decode(data: bytes, short_side: int = 32, limits: IngestLimits | None = None) -> list[np.ndarray]:
+def decode(data: bytes, short_side: int = 32, limits: VideoLimits | None = None) -> list[np.ndarray]:
     with open_video(data, short_side=short_side, limits=limits) as video:
         return list(video.frames)
 
 
-def refusal_of(data: bytes, limits: IngestLimits | None = None) -> VideoRefusedError:
-    config = IngestConfig(source="-", output="-", short_side=32, limits=limits or IngestLimits())
+def refusal_of(data: bytes, limits: VideoLimits | None = None) -> VideoRefusedError:
+    config = IngestConfig(source="-", output="-", short_side=32, limits=limits or VideoLimits())
     with pytest.raises(VideoRefusedError) as caught:
         transcode(io.BytesIO(data), config)
     return caught.value
@@ -79,12 +80,12 @@ def test_every_frame_is_counted_whatever_the_container_says() -> None:
 @pytest.mark.parametrize(
     ("limits", "detail"),
     [
-        (IngestLimits(max_num_frames=4), "more than 4 frames"),
-        (IngestLimits(max_pixels_per_frame=64 * 64 - 1), "64x64"),
-        (IngestLimits(max_input_bytes=100), "accepted: up to 100"),
+        (VideoLimits(max_num_frames=4), "more than 4 frames"),
+        (VideoLimits(max_pixels_per_frame=64 * 64 - 1), "64x64"),
+        (VideoLimits(max_input_bytes=100), "accepted: up to 100"),
     ],
 )
-def test_limits_are_kept(limits: IngestLimits, detail: str) -> None:
+def test_limits_are_kept(limits: VideoLimits, detail: str) -> None:
     """Too many frames, pixels or bytes are refused as over_limit, with what was found."""
     error = refusal_of(encode_video(moving_pictures(5, 64, 64)), limits)
     assert error.reason == RefusalReason.OVER_LIMIT

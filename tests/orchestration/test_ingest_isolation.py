@@ -6,8 +6,8 @@ import time
 
 import pytest
 from rspnet_platform.ingest.isolation import IsolatedMap, IsolationFailure
-from rspnet_platform.ingest.refusals import RefusalReason
 from rspnet_platform.storage import StorageError
+from rspnet_platform.videos.refusal_reasons import RefusalReason
 
 
 def misbehave(order: str) -> str:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from rspnet_platform.ingest.refusals import RefusalReason
 from rspnet_platform.ingest.sources import list_videos
+from rspnet_platform.videos.refusal_reasons import RefusalReason
 
 
 def touch(root: Path, *names: str) -> None:

@@ -60,7 +60,7 @@ def test_the_description_survives_json(dataset_folder: Path) -> None:
     description = open_dataset(str(dataset_folder)).description
     restored = DatasetDescription.from_json(json.loads(json.dumps(description.to_json())), "x")
     assert restored == description
-    assert (description.schema_version, description.profile, description.num_videos) == (1, "indexed", 6)
+    assert (description.schema_version, description.profile, description.num_videos) == (SCHEMA_VERSION, "indexed", 6)
 
 
 def test_an_unknown_version_is_refused(dataset_folder: Path) -> None:
@@ -68,7 +68,7 @@ def test_an_unknown_version_is_refused(dataset_folder: Path) -> None:
     path = dataset_folder / "dataset.json"
     value = json.loads(path.read_text())
     path.write_text(json.dumps(value | {"schema_version": SCHEMA_VERSION + 1}))
-    with pytest.raises(ValueError, match=r"dataset\.json has schema version 2; accepted: 1"):
+    with pytest.raises(ValueError, match=r"dataset\.json has schema version 3; accepted: 2"):
         open_dataset(str(dataset_folder))
 
 

@@ -14,9 +14,9 @@ from rspnet_core.evaluation.features import embed_videos
 from rspnet_core.sampling.clip_plan import ClipPlan, ClipSampler, VideoInfo
 from rspnet_core.sampling.views import IDENTITY_NUMBERS, CentreView
 from rspnet_platform.inference.encoder_card import EncoderCard, EncoderInput
-from rspnet_platform.ingest.refusals import VideoRefusedError
-from rspnet_platform.ingest.sequential_decoding import OpenedVideo, open_video
 from rspnet_platform.stream.crops import crop_and_resize
+from rspnet_platform.videos.refusal_reasons import VideoRefusedError
+from rspnet_platform.videos.sequential_decoding import OpenedVideo, open_video
 
 Video = str | bytes | os.PathLike[str]
 OpenFrames = Callable[[], AbstractContextManager[OpenedVideo]]

@@ -4,20 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rspnet_platform.shards.shard_config import ShardConfig
-
-
-@dataclass(frozen=True, kw_only=True)
-class IngestLimits:
-    """What one untrusted video may cost; beyond it the video is refused as `over_limit`."""
-
-    max_num_frames: int = 36_000
-    max_pixels_per_frame: int = 8192 * 4320
-    max_input_bytes: int = 4 * 1024**3
-
-    def __post_init__(self) -> None:
-        for name in ("max_num_frames", "max_pixels_per_frame", "max_input_bytes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; accepted: 1 or more")
+from rspnet_platform.videos.limits import VideoLimits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +31,7 @@ class IngestConfig:
     """Decoding processes; one per CPU by default."""
     seed: int = 0
     """Of the order in which videos lie in the shards."""
-    limits: IngestLimits = field(default_factory=IngestLimits)
+    limits: VideoLimits = field(default_factory=VideoLimits)
     shards: ShardConfig = field(default_factory=ShardConfig)
 
     def __post_init__(self) -> None:

@@ -4,10 +4,12 @@ from typing import Any
 
 from rspnet_platform.ingest.ingest_config import IngestConfig
 from rspnet_platform.ingest.journal import Journal, ShardRecord
-from rspnet_platform.ingest.refusals import Refusal, RefusalReason
+from rspnet_platform.ingest.refusals import Refusal
 from rspnet_platform.ingest.sources import SourceListing, VideoSource
 from rspnet_platform.ingest.transcoding import TranscodedVideo
+from rspnet_platform.shards.checksum import row_checksum
 from rspnet_platform.shards.shard_writer import ShardWriter
+from rspnet_platform.videos.refusal_reasons import RefusalReason
 
 
 class IngestState:
@@ -67,7 +69,10 @@ class IngestState:
             "width": transcoded.width,
             "sha256": transcoded.sha256,
         }
-        place = self._writer.add(metadata | {"video": transcoded.data} | transcoded.index.to_row())
+        checksum = row_checksum(len(self.videos), transcoded.num_frames, transcoded.data, transcoded.index)
+        row = metadata | {"video": transcoded.data, "checksum": checksum} | transcoded.index.to_row()
+        place = self._writer.add(row)
+        metadata |= transcoded.facts.to_row()
         metadata["encoded_sha256"] = transcoded.encoded_sha256
         metadata |= {"shard": place.shard, "row_group": place.row_group, "row": place.row}
         self.videos.append(metadata)

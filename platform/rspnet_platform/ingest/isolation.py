@@ -11,8 +11,8 @@ from typing import Generic, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
-from rspnet_platform.ingest.refusals import RefusalReason
 from rspnet_platform.storage import StorageError
+from rspnet_platform.videos.refusal_reasons import RefusalReason
 
 ArgumentType = TypeVar("ArgumentType")
 ResultType = TypeVar("ResultType")

@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rspnet_platform import storage
-from rspnet_platform.ingest.refusals import Refusal, RefusalReason
+from rspnet_platform.ingest.refusals import Refusal
 from rspnet_platform.shards.dataset import DESCRIPTION_NAME
 from rspnet_platform.shards.shard_writer import shard_name
+from rspnet_platform.videos.refusal_reasons import RefusalReason
 
 JOURNAL_FOLDER = "_ingest"
 _COMMAND_NAME = "ingest.json"

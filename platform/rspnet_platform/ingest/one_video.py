@@ -8,9 +8,10 @@ from typing import BinaryIO
 
 from rspnet_platform import storage
 from rspnet_platform.ingest.ingest_config import IngestConfig
-from rspnet_platform.ingest.refusals import Refusal, RefusalReason, VideoRefusedError
+from rspnet_platform.ingest.refusals import Refusal
 from rspnet_platform.ingest.sources import VideoSource
 from rspnet_platform.ingest.transcoding import TranscodedVideo, transcode
+from rspnet_platform.videos.refusal_reasons import RefusalReason, VideoRefusedError
 
 _MAX_BYTES_IN_MEMORY = 64 * 1024 * 1024
 

@@ -15,15 +15,11 @@ from rspnet_platform.ingest.isolation import IsolatedMap, IsolationFailure
 from rspnet_platform.ingest.journal import JOURNAL_FOLDER, Journal
 from rspnet_platform.ingest.manifest import hash_command, write_dataset_files
 from rspnet_platform.ingest.one_video import TranscodingTask, run_task
-from rspnet_platform.ingest.refusals import (
-    Refusal,
-    RefusalReason,
-    count_by_reason,
-    write_refusals,
-)
+from rspnet_platform.ingest.refusals import Refusal, count_by_reason, write_refusals
 from rspnet_platform.ingest.sources import SourceListing, VideoSource, list_videos
 from rspnet_platform.ingest.transcoding import TranscodedVideo
 from rspnet_platform.shards.dataset import DESCRIPTION_NAME, REFUSALS_NAME, open_dataset, read_refusals
+from rspnet_platform.videos.refusal_reasons import RefusalReason
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,55 +1,17 @@
-"""Why a video was refused: a fixed list of reasons, and the table that an ingest leaves."""
+"""The refused videos of an ingest, and the table of them that it leaves."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rspnet_platform import storage
 from rspnet_platform.shards.dataset import REFUSALS_NAME
+from rspnet_platform.videos.refusal_reasons import RefusalReason
 
 REFUSALS_SCHEMA = pa.schema([("path", pa.string()), ("reason", pa.string()), ("detail", pa.string())])
-
-
-class RefusalReason(StrEnum):
-    """The name goes into tables and JSON; `sentence` is for people."""
-
-    NOT_FOUND = "not_found"
-    OUTSIDE_ROOT = "outside_root"
-    UNREADABLE = "unreadable"
-    NO_VIDEO_STREAM = "no_video_stream"
-    ENCRYPTED = "encrypted"
-    DECODE_ERROR = "decode_error"
-    TOO_SHORT = "too_short"
-    OVER_LIMIT = "over_limit"
-    TIMED_OUT = "timed_out"
-    CRASHED = "crashed"
-    DUPLICATE = "duplicate"
-    VERIFICATION_FAILED = "verification_failed"
-
-    @property
-    def sentence(self) -> str:
-        """What the reason means."""
-        return _SENTENCES[self]
-
-
-_SENTENCES = {
-    RefusalReason.NOT_FOUND: "No file is there.",
-    RefusalReason.OUTSIDE_ROOT: "The path leaves the source's root folder.",
-    RefusalReason.UNREADABLE: "The file cannot be opened as a video.",
-    RefusalReason.NO_VIDEO_STREAM: "The file holds no video stream.",
-    RefusalReason.ENCRYPTED: "The video is encrypted.",
-    RefusalReason.DECODE_ERROR: "The video opens but does not decode to its end.",
-    RefusalReason.TOO_SHORT: "The video has too few frames.",
-    RefusalReason.OVER_LIMIT: "The video is larger than the limits allow.",
-    RefusalReason.TIMED_OUT: "The video took longer than the time limit.",
-    RefusalReason.CRASHED: "The process that decoded the video died.",
-    RefusalReason.DUPLICATE: "Another file with the same bytes was taken already.",
-    RefusalReason.VERIFICATION_FAILED: "The stored video did not decode to the frames that went in.",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,15 +21,6 @@ class Refusal:
     path: str
     reason: RefusalReason
     detail: str
-
-
-class VideoRefusedError(Exception):
-    """Raised where a video turns out unusable; becomes a Refusal where its path is known."""
-
-    def __init__(self, reason: RefusalReason, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
 
 
 def count_by_reason(refusals: Iterable[Refusal]) -> dict[str, int]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from rspnet_platform import storage
 from rspnet_platform.ingest.csv_manifest import read_manifest
-from rspnet_platform.ingest.refusals import Refusal, RefusalReason
+from rspnet_platform.ingest.refusals import Refusal
+from rspnet_platform.videos.refusal_reasons import RefusalReason
 
 # fmt: off
 VIDEO_EXTENSIONS = frozenset({

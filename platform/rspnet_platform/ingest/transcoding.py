@@ -3,7 +3,7 @@
 import hashlib
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, BinaryIO
 
@@ -13,11 +13,12 @@ from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace
 
 from rspnet_platform.ingest.ingest_config import IngestConfig
-from rspnet_platform.ingest.refusals import RefusalReason, VideoRefusedError
-from rspnet_platform.ingest.sequential_decoding import open_video
 from rspnet_platform.shards.i420 import frame_to_i420
 from rspnet_platform.shards.packet_index import PacketIndex, index_packets
 from rspnet_platform.shards.packet_reader import DamagedVideoError, read_frames
+from rspnet_platform.videos.input_facts import InputFacts
+from rspnet_platform.videos.refusal_reasons import RefusalReason, VideoRefusedError
+from rspnet_platform.videos.sequential_decoding import open_video
 
 ENCODER = "libx264"
 # Closed groups of 32 in which up to 15 of 16 frames are disposable: most frames that a clip skips are free.
@@ -39,7 +40,8 @@ CODEC_SETTINGS = {
 
 @dataclass(frozen=True, kw_only=True)
 class TranscodedVideo:
-    """A verified video. `sha256` is of the input's bytes, `encoded_sha256` of `data`, an MP4 file."""
+    """A verified video. `sha256` is of the input's bytes, `encoded_sha256` of `data`, an MP4 file; `facts` say what
+    the input was."""
 
     num_frames: int
     frames_per_second: float
@@ -49,6 +51,7 @@ class TranscodedVideo:
     encoded_sha256: str
     data: bytes
     index: PacketIndex
+    facts: InputFacts
 
 
 def library_versions() -> tuple[str, str]:
@@ -62,7 +65,7 @@ def transcode(file: BinaryIO, config: IngestConfig) -> TranscodedVideo:
     sha256 = _hash_input(file, config.limits.max_input_bytes)
     with open_video(file, short_side=config.short_side, limits=config.limits) as video:
         data, num_frames = _encode(video.frames, video.frames_per_second)
-        frames_per_second = float(video.frames_per_second)
+        frames_per_second, facts = float(video.frames_per_second), video.facts
     if num_frames < config.min_num_frames:
         detail = f"{num_frames} decoded frames; accepted: {config.min_num_frames} or more"
         raise VideoRefusedError(RefusalReason.TOO_SHORT, detail)
@@ -76,6 +79,7 @@ def transcode(file: BinaryIO, config: IngestConfig) -> TranscodedVideo:
         encoded_sha256=hashlib.sha256(data).hexdigest(),
         data=data,
         index=index,
+        facts=replace(facts, num_frames=num_frames),
     )
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 VIDEO_COLUMN = "video"
 
 METADATA_FIELDS = (
@@ -28,11 +28,29 @@ PACKET_FIELDS = (
     pa.field("extradata", pa.binary(), nullable=False),
 )
 
-SHARD_SCHEMA = pa.schema([*METADATA_FIELDS, pa.field(VIDEO_COLUMN, pa.large_binary(), nullable=False), *PACKET_FIELDS])
+CHECKSUM_FIELD = pa.field("checksum", pa.uint64(), nullable=False)
+"""Of all that decoding a row relies on: see `shards.checksum`."""
+
+SHARD_SCHEMA = pa.schema(
+    [*METADATA_FIELDS, pa.field(VIDEO_COLUMN, pa.large_binary(), nullable=False), *PACKET_FIELDS, CHECKSUM_FIELD]
+)
+
+INPUT_FIELDS = (
+    pa.field("input_codec", pa.string(), nullable=False),
+    pa.field("input_pixel_format", pa.string(), nullable=False),
+    pa.field("input_height", pa.int32(), nullable=False),
+    pa.field("input_width", pa.int32(), nullable=False),
+    pa.field("input_frames_per_second", pa.float64(), nullable=False),
+    pa.field("input_num_frames", pa.int32(), nullable=False),
+    pa.field("input_num_frames_promised", pa.int32()),
+    pa.field("input_num_bytes", pa.int64(), nullable=False),
+)
+"""What the input file was: its pictures before rotation and scaling, and how many its container promised."""
 
 VIDEOS_SCHEMA = pa.schema(
     [
         *METADATA_FIELDS,
+        *INPUT_FIELDS,
         pa.field("encoded_sha256", pa.string(), nullable=False),
         pa.field("shard", pa.string(), nullable=False),
         pa.field("row_group", pa.int32(), nullable=False),
@@ -45,7 +63,7 @@ METADATA_COLUMNS = tuple(field.name for field in METADATA_FIELDS)
 PACKET_COLUMNS = tuple(field.name for field in PACKET_FIELDS)
 READING_COLUMNS = (
     *("video_index", "video_id", "num_frames", "frames_per_second", "height", "width"),
-    *(VIDEO_COLUMN, *PACKET_COLUMNS),
+    *(VIDEO_COLUMN, *PACKET_COLUMNS, CHECKSUM_FIELD.name),
 )
 """What decoding a clip needs of a row."""
 

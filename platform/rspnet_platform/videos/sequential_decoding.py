@@ -17,9 +17,10 @@ from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from jaxtyping import UInt8
 
-from rspnet_platform.ingest.ingest_config import IngestLimits
-from rspnet_platform.ingest.refusals import RefusalReason, VideoRefusedError
 from rspnet_platform.shards.i420 import frame_to_i420
+from rspnet_platform.videos.input_facts import InputFacts
+from rspnet_platform.videos.limits import VideoLimits
+from rspnet_platform.videos.refusal_reasons import RefusalReason, VideoRefusedError
 
 _DEFAULT_FRAMES_PER_SECOND = Fraction(25)
 _MAX_LONG_SIDE = 8192
@@ -33,13 +34,12 @@ class OpenedVideo:
     range and BT.601. It raises VideoRefusedError where the video turns out unusable."""
 
     frames_per_second: Fraction
+    facts: InputFacts
     frames: Iterator[UInt8[np.ndarray, "planes_height width"]]
 
 
 @contextmanager
-def open_video(
-    video: BinaryIO | bytes, *, short_side: int, limits: IngestLimits | None = None
-) -> Iterator[OpenedVideo]:
+def open_video(video: BinaryIO | bytes, *, short_side: int, limits: VideoLimits | None = None) -> Iterator[OpenedVideo]:
     """Opens the best video stream of a file object or of bytes; paths are not taken, since libav would
     interpret them.
 
@@ -57,8 +57,23 @@ def open_video(
             kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "none"
             raise VideoRefusedError(RefusalReason.NO_VIDEO_STREAM, f"streams found: {kinds}")
         stream.codec_context.thread_count = 1
-        frames = _upright_pictures(container, stream, short_side, limits or IngestLimits())
-        yield OpenedVideo(frames_per_second=_frames_per_second(stream), frames=frames)
+        frames = _upright_pictures(container, stream, short_side, limits or VideoLimits())
+        yield OpenedVideo(frames_per_second=_frames_per_second(stream), facts=_facts(container, stream), frames=frames)
+
+
+def _facts(container: Any, stream: Any) -> InputFacts:
+    """What is known before decoding: `num_frames` is 0 until someone has counted."""
+    context = stream.codec_context
+    return InputFacts(
+        codec=context.name,
+        pixel_format=context.pix_fmt or "unknown",
+        height=context.height,
+        width=context.width,
+        frames_per_second=float(_frames_per_second(stream)),
+        num_frames=0,
+        num_frames_promised=stream.frames or None,
+        num_bytes=container.size,
+    )
 
 
 def _frames_per_second(stream: Any) -> Fraction:
@@ -69,7 +84,7 @@ def _frames_per_second(stream: Any) -> Fraction:
     return _DEFAULT_FRAMES_PER_SECOND
 
 
-def _upright_pictures(container: Any, stream: Any, short_side: int, limits: IngestLimits) -> Iterator:
+def _upright_pictures(container: Any, stream: Any, short_side: int, limits: VideoLimits) -> Iterator:
     context = stream.codec_context
     _check_size(context.width, context.height, limits)
     reformatter = VideoReformatter()
@@ -107,7 +122,7 @@ def _decoded_frames(container: Any, stream: Any) -> Iterator[av.VideoFrame]:
         raise VideoRefusedError(RefusalReason.DECODE_ERROR, detail) from error
 
 
-def _check_size(width: int, height: int, limits: IngestLimits) -> None:
+def _check_size(width: int, height: int, limits: VideoLimits) -> None:
     if width * height > limits.max_pixels_per_frame:
         detail = f"a frame of {width}x{height}; accepted: up to {limits.max_pixels_per_frame} pixels"
         raise VideoRefusedError(RefusalReason.OVER_LIMIT, detail)
