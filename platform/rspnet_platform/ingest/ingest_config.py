@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from rspnet_platform.ingest.layouts.source_layout import LayoutName, SourceLayout
 from rspnet_platform.shards.shard_config import ShardConfig
 from rspnet_platform.videos.limits import VideoLimits
 
@@ -12,11 +13,18 @@ class IngestConfig:
     """One ingest: which videos, where to, and what may be refused."""
 
     source: str
-    """A folder of class folders, a flat folder, or a CSV with a column `path`; local or s3://."""
+    """A folder of class folders, a flat folder, a CSV with a column `path`, or a published data set's folder; local,
+    s3:// or gs://."""
     output: str
-    """The data set's folder; local or s3://."""
+    """The data set's folder; local, s3:// or gs://."""
     source_root: str | None = None
     """The folder that a CSV's paths are relative to and may not leave; the CSV's own by default."""
+    layout: LayoutName = "auto"
+    """How the source is laid out; auto is a folder or a CSV, the others are published data sets."""
+    annotations: str | None = None
+    """The folder or file of a published data set's lists."""
+    split_number: int | None = None
+    """Which of the three published splits of UCF101 or HMDB51; the first by default."""
     profile: Literal["indexed"] = "indexed"
     """How pixels are stored; indexed is H.264 with a packet index."""
     short_side: int = 128
@@ -35,6 +43,7 @@ class IngestConfig:
     shards: ShardConfig = field(default_factory=ShardConfig)
 
     def __post_init__(self) -> None:
+        _ = self.source_layout
         if self.profile != "indexed":
             raise ValueError(f"profile is {self.profile!r}; accepted: 'indexed'")
         if not (16 <= self.short_side <= 2160) or self.short_side % 2:
@@ -49,3 +58,8 @@ class IngestConfig:
             raise ValueError(f"num_processes is {self.num_processes}; accepted: 1 or more, or None")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; accepted: 0 or more")
+
+    @property
+    def source_layout(self) -> SourceLayout:
+        """ValueError for values that do not go together."""
+        return SourceLayout(name=self.layout, annotations=self.annotations, split_number=self.split_number)

@@ -22,6 +22,9 @@ from rspnet_platform.shards.schema import METADATA_COLUMNS, SCHEMA_VERSION, VIDE
 _RUNNING_FIELDS = (
     "source",
     "source_root",
+    "layout",
+    "annotations",
+    "split_number",
     "output",
     "max_refused_fraction",
     "timeout_seconds",

@@ -56,7 +56,7 @@ def ingest(config: IngestConfig, progress: Callable[[int, int, int], None] | Non
     little is left, StorageError when storage fails; the same command goes on later in each case.
     """
     output = storage.resolve_uri(config.output)
-    listing = list_videos(config.source, config.source_root)
+    listing = list_videos(config.source, config.source_root, config.source_layout)
     ingest_sha256 = hash_command(config, listing)
     if storage.exists(storage.join(output, DESCRIPTION_NAME)):
         return _complete_result(output, ingest_sha256, listing)
