@@ -1,19 +1,17 @@
 """Local folders and object stores behind one handful of functions: URIs in, bytes and JSON out."""
 
 import contextlib
+import io
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import fsspec
-
-
-class StorageError(OSError):
-    """Storage did not do what was asked of it; the message names the URI."""
+from rspnet_platform import object_store
+from rspnet_platform.atomic_files import replacing
+from rspnet_platform.object_store import StorageError
 
 
 def is_remote(path_or_uri: str) -> bool:
@@ -38,54 +36,70 @@ def join(uri: str, *parts: str) -> str:
 
 def exists(uri: str) -> bool:
     """Whether a file or a folder is there. StorageError when the store cannot tell."""
+    if is_remote(uri):
+        return object_store.call(uri, "look for", lambda store: store.exists(uri))
     with _naming(uri, "look for"):
-        if not is_remote(uri):
-            return os.path.exists(uri)
-        return _filesystem(uri).exists(uri)
+        return os.path.exists(uri)
 
 
 def is_folder(uri: str) -> bool:
     """Whether `uri` is a folder, or a prefix of an object store with something below it."""
+    if is_remote(uri):
+        return object_store.call(uri, "look for", lambda store: store.isdir(uri))
     with _naming(uri, "look for"):
-        if not is_remote(uri):
-            return os.path.isdir(uri)
-        return _filesystem(uri).isdir(uri)
+        return os.path.isdir(uri)
 
 
-def open_binary(uri: str) -> BinaryIO:
-    """A seekable binary file to read. FileNotFoundError when nothing is there, else StorageError."""
-    with _naming(uri, "open"):
-        if not is_remote(uri):
-            return open(uri, "rb")
-        return _filesystem(uri).open(uri, "rb")
+def num_bytes(uri: str) -> int:
+    """Size of a file. FileNotFoundError when nothing is there, else StorageError."""
+    if is_remote(uri):
+        return object_store.call(uri, "look for", lambda store: store.size(uri))
+    with _naming(uri, "look for"):
+        return os.path.getsize(uri)
 
 
 def read_bytes(uri: str) -> bytes:
-    """The whole file. StorageError when it cannot be read."""
+    """The whole file. FileNotFoundError when nothing is there, else StorageError."""
+    if is_remote(uri):
+        return object_store.call(uri, "read", lambda store: store.cat_file(uri))
     with _naming(uri, "read"):
-        if not is_remote(uri):
-            return Path(uri).read_bytes()
-        return _filesystem(uri).cat_file(uri)
+        return Path(uri).read_bytes()
+
+
+def read_range(uri: str, start: int, num_bytes: int) -> bytes:
+    """`num_bytes` from `start` on in one request, fewer where the file ends before. Errors as of `read_bytes`."""
+    if is_remote(uri):
+        return object_store.call(uri, "read", lambda store: store.cat_file(uri, start=start, end=start + num_bytes))
+    with _naming(uri, "read"), open(uri, "rb", buffering=0) as file:
+        file.seek(start)
+        return _read_fully(file, num_bytes)
 
 
 def write_bytes(uri: str, data: bytes) -> None:
     """Writes the whole file or nothing: a reader never sees half of it, also after a power cut."""
-    with _naming(uri, "write"):
-        if is_remote(uri):
-            _filesystem(uri).pipe_file(uri, data)  # one PUT: object stores show an object only once it is whole
-            return
-        with _replacing(uri) as temporary:
-            temporary.write(data)
+    if is_remote(uri):  # one PUT, or parts that are put together at the end: an object shows only once it is whole
+        _write_remote(uri, lambda store: store.pipe_file(uri, data))
+        return
+    with _naming(uri, "write"), replacing(uri) as temporary:
+        temporary.write(data)
 
 
 def upload_file(local_path: str, uri: str) -> None:
     """Copies a finished local file to `uri`, whole or not at all."""
-    with _naming(uri, "write"):
-        if is_remote(uri):
-            _filesystem(uri).put_file(local_path, uri)
-            return
-        with _replacing(uri) as temporary, open(local_path, "rb") as source:
-            shutil.copyfileobj(source, temporary, 1 << 20)
+    if is_remote(uri):
+        _write_remote(uri, lambda store: store.put_file(local_path, uri))
+        return
+    with _naming(uri, "write"), replacing(uri) as temporary, open(local_path, "rb") as source:
+        shutil.copyfileobj(source, temporary, 1 << 20)
+
+
+def download_file(uri: str, local_path: str) -> None:
+    """Copies `uri` to a local file. FileNotFoundError when nothing is there, else StorageError."""
+    if is_remote(uri):
+        object_store.call(uri, "read", lambda store: store.get_file(uri, local_path))
+        return
+    with _naming(uri, "read"):
+        shutil.copyfile(uri, local_path)
 
 
 def read_json(uri: str) -> Any:
@@ -104,89 +118,62 @@ def write_json(uri: str, value: Any) -> None:
 
 def list_names(uri: str) -> list[str]:
     """Sorted names right below a folder; [] when there is no such folder."""
-    with _naming(uri, "list"):
-        if not is_remote(uri):
-            return sorted(os.listdir(uri)) if os.path.isdir(uri) else []
-        filesystem = _filesystem(uri)
-        filesystem.invalidate_cache(uri)
+    if is_remote(uri):
         try:
-            paths = filesystem.ls(uri, detail=False)
+            paths = object_store.call(uri, "list", lambda store: store.ls(uri, detail=False))
         except FileNotFoundError:
             return []
         return sorted(name for name in (path.rstrip("/").rsplit("/", 1)[-1] for path in paths) if name)
+    with _naming(uri, "list"):
+        return sorted(os.listdir(uri)) if os.path.isdir(uri) else []
 
 
 def delete_folder(uri: str) -> None:
     """Deletes a folder and all below it; nothing happens when it is not there."""
+    if is_remote(uri):
+        object_store.call(uri, "delete", lambda store: store.exists(uri) and store.rm(uri, recursive=True))
+        return
     with _naming(uri, "delete"):
-        if is_remote(uri):
-            if _filesystem(uri).exists(uri):
-                _filesystem(uri).rm(uri, recursive=True)
-        elif os.path.isdir(uri):
+        if os.path.isdir(uri):
             shutil.rmtree(uri)
 
 
 def list_files_below(uri: str) -> list[str]:
     """Sorted URIs of all objects below a remote prefix, at any depth."""
-    with _naming(uri, "list"):
-        filesystem = _filesystem(uri)
-        filesystem.invalidate_cache(uri)
-        folder = filesystem._strip_protocol(uri)
-        return sorted(join(uri, path.removeprefix(folder)) for path in filesystem.find(uri))
+
+    def find(store: Any) -> list[str]:
+        folder = store._strip_protocol(uri)
+        return sorted(join(uri, path.removeprefix(folder)) for path in store.find(uri))
+
+    return object_store.call(uri, "list", find)
 
 
-def _filesystem(uri: str) -> Any:
-    scheme = uri.split("://", 1)[0]
+def _write_remote(uri: str, operation: Callable[[Any], None]) -> None:
     try:
-        return fsspec.filesystem(scheme)
-    except (ValueError, ImportError) as error:
-        raise StorageError(f"{uri}: cannot use {scheme}:// ({error}); accepted: a local path, s3://") from error
+        object_store.call(uri, "write", operation)
+    except FileNotFoundError as error:
+        raise StorageError(f"cannot write {uri}: there is no such bucket") from error
 
 
-@contextlib.contextmanager
-def _replacing(path: str) -> Iterator[BinaryIO]:
-    folder = os.path.dirname(path)
-    os.makedirs(folder, exist_ok=True)
-    descriptor, temporary_path = tempfile.mkstemp(prefix=".", suffix=".partial", dir=folder)
-    try:
-        with os.fdopen(descriptor, "wb") as temporary:
-            yield temporary
-            temporary.flush()
-            os.fsync(temporary.fileno())
-        os.chmod(temporary_path, 0o666 & ~_current_umask())
-        os.replace(temporary_path, path)
-    except BaseException:
-        os.unlink(temporary_path)
-        raise
-    _sync_folder(folder)
-
-
-def _current_umask() -> int:
-    """mkstemp makes files that only their owner may read; a data set is as readable as any other file."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _sync_folder(folder: str) -> None:
-    """A rename outlives a power cut only once its folder is on disk too."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _read_fully(file: io.FileIO, num_bytes: int) -> bytes:
+    """One read returns 2 GB at the most, and fewer bytes where a signal comes in between."""
+    parts = []
+    while num_bytes > 0 and (part := file.read(num_bytes)):
+        parts.append(part)
+        num_bytes -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 @contextlib.contextmanager
 def _naming(uri: str, verb: str) -> Iterator[None]:
-    """Whatever goes wrong inside names the URI. Not found stays FileNotFoundError: readers tell it apart."""
+    """Whatever goes wrong with a local file names it. Not found stays FileNotFoundError: readers tell it apart."""
     try:
         yield
     except StorageError:
         raise
     except FileNotFoundError as error:
         if verb == "write":
-            raise StorageError(f"cannot write {uri}: there is no such bucket or folder") from error
+            raise StorageError(f"cannot write {uri}: there is no such folder") from error
         raise FileNotFoundError(f"cannot {verb} {uri}: nothing is there") from error
-    except Exception as error:  # each store's client raises exceptions of its own
-        raise StorageError(f"cannot {verb} {uri}: {type(error).__name__}: {error}") from error
+    except OSError as error:
+        raise StorageError(f"cannot {verb} {uri}: {type(error).__name__}: {error.strerror or error}") from error

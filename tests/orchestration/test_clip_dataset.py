@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from rspnet_platform.config import PretrainConfig
-from rspnet_platform.shards.dataset import read_videos
+from rspnet_platform.shards.row_groups import read_videos
 from rspnet_platform.stream.clip_dataset import clip_dataset
 from rspnet_platform.stream.clip_decoding import SampleRecipe, decode_sample
 from rspnet_platform.stream.consumed import ConsumedVideos

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from rspnet_platform.shards.dataset import EncodedVideo, read_videos
+from rspnet_platform.shards.row_groups import EncodedVideo, read_videos
 from rspnet_platform.stream.clip_decoding import SampleRecipe, decode_sample
 from rspnet_platform.stream.crops import crop_and_resize
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from rspnet_platform.ingest.ingest_config import IngestConfig
 from rspnet_platform.ingest.pipeline import ingest
-from rspnet_platform.shards.dataset import open_dataset, read_videos
+from rspnet_platform.shards.dataset import open_dataset
 from rspnet_platform.shards.packet_reader import read_frames
+from rspnet_platform.shards.row_groups import read_videos
 from rspnet_platform.shards.shard_config import ShardConfig
 
 from tests.videos import decode_all, encode_video, moving_pictures

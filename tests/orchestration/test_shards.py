@@ -9,7 +9,7 @@ import pytest
 from rspnet_platform import storage
 from rspnet_platform.ingest.ingest_config import IngestConfig
 from rspnet_platform.ingest.pipeline import ingest
-from rspnet_platform.shards.dataset import DatasetDescription, open_dataset, read_videos
+from rspnet_platform.shards.dataset import DatasetDescription, open_dataset
 from rspnet_platform.shards.schema import SCHEMA_VERSION, SHARD_SCHEMA
 from rspnet_platform.shards.shard_config import ShardConfig
 
@@ -34,25 +34,6 @@ def test_videos_are_stored_as_they_are(dataset_folder: Path) -> None:
     assert video.statistics is None
     assert not any("DICTIONARY" in encoding for encoding in video.encodings)
     assert {c.compression for c in columns if c.path_in_schema != "video"} == {"ZSTD"}
-
-
-def test_rows_come_in_the_order_asked(dataset_folder: Path) -> None:
-    """Any subset of a row group is read; a row that is not there is named."""
-    by_row = read_videos(str(dataset_folder), "shard-00000.parquet", 1, [1, 0])
-    assert [video.info.video_index for video in by_row] == [3, 2]
-    with pytest.raises(ValueError, match=r"rows \[2\] were asked .* it has 2 rows"):
-        read_videos(str(dataset_folder), "shard-00000.parquet", 1, [2])
-    with pytest.raises(ValueError, match="has 3 row groups; row group 3 was asked"):
-        read_videos(str(dataset_folder), "shard-00000.parquet", 3, [0])
-
-
-def test_storage_faults_name_the_shard(dataset_folder: Path) -> None:
-    """A missing shard and one that is no Parquet are errors of storage, with the file's name."""
-    with pytest.raises(FileNotFoundError, match=r"shard-00007\.parquet"):
-        read_videos(str(dataset_folder), "shard-00007.parquet", 0, [0])
-    (dataset_folder / "shard-00000.parquet").write_bytes(b"junk" * 100)
-    with pytest.raises(storage.StorageError, match=r"shard-00000\.parquet"):
-        read_videos(str(dataset_folder), "shard-00000.parquet", 0, [0])
 
 
 def test_the_description_survives_json(dataset_folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rspnet_core.sampling.clip_plan import VideoInfo
 from rspnet_platform.ingest.ingest_config import IngestConfig
 from rspnet_platform.ingest.journal import Journal, ShardRecord
 from rspnet_platform.ingest.refusals import Refusal
@@ -69,7 +70,14 @@ class IngestState:
             "width": transcoded.width,
             "sha256": transcoded.sha256,
         }
-        checksum = row_checksum(len(self.videos), transcoded.num_frames, transcoded.data, transcoded.index)
+        info = VideoInfo(
+            video_index=len(self.videos),
+            num_frames=transcoded.num_frames,
+            frames_per_second=transcoded.frames_per_second,
+            height=transcoded.height,
+            width=transcoded.width,
+        )
+        checksum = row_checksum(info, transcoded.data, transcoded.index)
         row = metadata | {"video": transcoded.data, "checksum": checksum} | transcoded.index.to_row()
         place = self._writer.add(row)
         metadata |= transcoded.facts.to_row()

@@ -14,6 +14,7 @@ from rspnet_platform.ingest.transcoding import TranscodedVideo, transcode
 from rspnet_platform.videos.refusal_reasons import RefusalReason, VideoRefusedError
 
 _MAX_BYTES_IN_MEMORY = 64 * 1024 * 1024
+_CHUNK_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +56,8 @@ def _open_local(path: str) -> BinaryIO:
 def _open_remote(path: str, max_input_bytes: int) -> BinaryIO:
     """A local copy: the bytes are read twice, to hash and to decode, and decoders jump about."""
     copy = tempfile.SpooledTemporaryFile(_MAX_BYTES_IN_MEMORY)  # noqa: SIM115 (the caller closes it)
-    with storage.open_binary(path) as remote:
-        remaining = max_input_bytes + 1
-        while remaining > 0 and (chunk := remote.read(min(remaining, 8 << 20))):
-            copy.write(chunk)
-            remaining -= len(chunk)
+    num_bytes = min(storage.num_bytes(path), max_input_bytes + 1)
+    for start in range(0, num_bytes, _CHUNK_BYTES):
+        copy.write(storage.read_range(path, start, min(_CHUNK_BYTES, num_bytes - start)))
     copy.seek(0)
     return copy  # pyright: ignore[reportReturnType]

@@ -4,15 +4,17 @@ import struct
 
 import xxhash
 
+from rspnet_core.sampling.clip_plan import VideoInfo
 from rspnet_platform.shards.packet_index import PacketIndex
 
 
-def row_checksum(video_index: int, num_frames: int, video: bytes | memoryview, index: PacketIndex) -> int:
-    """xxh3_64 of the row's number, its number of frames, the bytes of its video and its packet index.
+def row_checksum(info: VideoInfo, video: bytes | memoryview, index: PacketIndex) -> int:
+    """xxh3_64 of what is known of the video before it is decoded, of its bytes and of its packet index.
 
     About 20 us for 250 kB, where decoding a sample takes milliseconds.
     """
-    digest = xxhash.xxh3_64(struct.pack("<qq", video_index, num_frames))
+    numbers = (info.video_index, info.num_frames, info.frames_per_second, info.height, info.width)
+    digest = xxhash.xxh3_64(struct.pack("<qqdqq", *numbers))
     digest.update(video)
     for values in (index.offset, index.size, index.frame_index, index.is_key, index.is_disposable):
         digest.update(values.tobytes())

@@ -11,13 +11,19 @@ class DamageLedger:
 
     uri: str
 
-    def enter(self, video_index: int, *, video_id: str, epoch: int, error: str) -> None:
-        entry = {"video_index": video_index, "video_id": video_id, "epoch": epoch, "error": error}
+    def enter(self, video_index: int, *, epoch: int, error: str) -> None:
+        """The same video again, in another epoch or by a task that is run again, is still one entry."""
+        entry = {"video_index": video_index, "epoch": epoch, "error": error}
         storage.write_json(storage.join(self.uri, f"{video_index}.json"), entry)
 
     def entries(self) -> list[dict]:
         """Each damaged video once, with the last epoch that it was met in."""
-        return [storage.read_json(storage.join(self.uri, name)) for name in storage.list_names(self.uri)]
+        return [storage.read_json(storage.join(self.uri, name)) for name in self._names()]
 
     def count(self) -> int:
-        return len(storage.list_names(self.uri))
+        """One listing of the folder."""
+        return len(self._names())
+
+    def _names(self) -> list[str]:
+        # A worker that is killed while it writes leaves a temporary file behind.
+        return [name for name in storage.list_names(self.uri) if not name.startswith(".")]

@@ -1,0 +1,124 @@
+"""Object stores through fsspec: short time-outs, bounded retries with back-off, and in the end one error that names the
+URI."""
+
+import errno
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import fsspec
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_delay,
+    wait_exponential_jitter,
+)
+
+CONNECT_TIMEOUT_SECONDS = 5
+READ_TIMEOUT_SECONDS = 20
+"""Without a single byte. s3fs's own settings waited for a frozen server for more than 170 seconds."""
+
+MAX_RETRYING_SECONDS = 40
+"""No attempt begins later than that after the first, so that a store which stays away is an error in about a minute."""
+
+_ATTEMPT_THAT_IS_SAID = 4
+_PERMANENT_ERRNOS = {
+    *(errno.EINVAL, errno.EPERM, errno.EACCES, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
+    *(errno.ENOSPC, errno.ENOSYS, errno.EMSGSIZE, errno.ENAMETOOLONG, errno.EREMCHG),
+}
+_PERMANENT_BOTOCORE = ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound")
+_MISSING_PACKAGES = {"gs": "rspnet[gcs]", "gcs": "rspnet[gcs]"}
+
+T = TypeVar("T")
+
+
+class StorageError(OSError):
+    """Storage did not do what was asked of it; the message names the URI."""
+
+
+def call(uri: str, verb: str, operation: Callable[[Any], T]) -> T:
+    """`operation` on the fsspec file system of `uri`, again and again while the store fails in a way that may pass.
+
+    Raises FileNotFoundError when nothing is there, and StorageError naming `uri` for all else: at once where trying
+    again does not help (permissions, credentials, a bad request), otherwise when the time is over.
+    """
+    filesystem = _filesystem(uri)
+    retrying = Retrying(
+        retry=retry_if_exception(may_pass),
+        wait=wait_exponential_jitter(multiplier=0.2, max=5, jitter=0.5),
+        stop=stop_after_delay(MAX_RETRYING_SECONDS),
+        before_sleep=_say_once(uri, verb),
+        reraise=True,
+    )
+    try:
+        return retrying(operation, filesystem)
+    except StorageError:
+        raise
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"cannot {verb} {uri}: nothing is there") from error
+    except Exception as error:  # each store's client raises exceptions of its own
+        raise StorageError(_message(uri, verb, error, retrying.statistics)) from error
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same request may succeed later."""
+    if isinstance(error, FileNotFoundError | PermissionError | FileExistsError | StorageError):
+        return False
+    if isinstance(error, OSError) and error.errno in _PERMANENT_ERRNOS:
+        return False
+    if type(error).__name__ in _PERMANENT_BOTOCORE:
+        return False
+    return isinstance(error, Exception) and not isinstance(error, TypeError | ValueError | NotImplementedError)
+
+
+def _filesystem(uri: str) -> Any:
+    """fsspec keeps one for each process and thread, and makes a fresh one after a fork."""
+    scheme = uri.split("://", 1)[0]
+    try:
+        filesystem: Any = fsspec.filesystem(scheme, **_options(scheme))
+    except ImportError as error:
+        needed = _MISSING_PACKAGES.get(scheme)
+        hint = f"; it needs: pip install '{needed}'" if needed else ""
+        raise StorageError(f"{uri}: cannot use {scheme}:// ({error}){hint}") from error
+    except ValueError as error:
+        raise StorageError(f"{uri}: cannot use {scheme}:// ({error}); accepted: a local path, s3://, gs://") from error
+    if hasattr(filesystem, "retries"):
+        filesystem.retries = 1  # s3fs's own, which know no end in time
+    return filesystem
+
+
+def _options(scheme: str) -> dict[str, Any]:
+    options: dict[str, Any] = {"use_listings_cache": False}  # others write to the store too
+    if scheme in ("s3", "s3a"):
+        options["config_kwargs"] = {
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "read_timeout": READ_TIMEOUT_SECONDS,
+            "retries": {"total_max_attempts": 1, "mode": "standard"},
+        }
+    elif scheme in ("gs", "gcs"):
+        options["requests_timeout"] = READ_TIMEOUT_SECONDS
+    return options
+
+
+def _say_once(uri: str, verb: str) -> Callable[[RetryCallState], None]:
+    def say(state: RetryCallState) -> None:
+        if state.attempt_number == _ATTEMPT_THAT_IS_SAID and state.outcome is not None:
+            error = state.outcome.exception()
+            logging.getLogger(__name__).warning(
+                "cannot %s %s (%s); trying for %d seconds more", verb, uri, _in_short(error), MAX_RETRYING_SECONDS
+            )
+
+    return say
+
+
+def _message(uri: str, verb: str, error: Exception, statistics: dict[str, Any]) -> str:
+    message = f"cannot {verb} {uri}: {_in_short(error)}"
+    if isinstance(error, PermissionError) or type(error).__name__ in _PERMANENT_BOTOCORE:
+        return f"{message}; accepted are credentials that may, from the environment or the cloud's own chain"
+    attempts = statistics.get("attempt_number", 1)
+    return message + (f" (tried {attempts} times in {statistics['delay_since_first_attempt']:.0f} s)" * (attempts > 1))
+
+
+def _in_short(error: BaseException | None) -> str:
+    return f"{type(error).__name__}: {error}"
