@@ -13,6 +13,7 @@ from rspnet_platform.config import PretrainConfig, flatten
 from rspnet_platform.embedded_dataset import embedded_dataset
 from rspnet_platform.provenance import code_commit
 from rspnet_platform.shards.dataset import ShardedDataset, open_dataset, read_refusals
+from rspnet_platform.stream.frame_readers import frame_reader
 from rspnet_platform.tracking import runs
 from rspnet_platform.tracking.redaction import redact
 from rspnet_platform.tracking.tracking_config import resolve_tracking_uri
@@ -69,6 +70,7 @@ def begin(run: Run, record: RunRecord | None) -> RunRecord:
         "code_commit": code_commit(),
         "storage": run.uri,
         "decoder": run.dataset.description.decoder,
+        "reader": frame_reader(run.dataset.description, run.config.data.decoder).decoder,
     }
     run_id = runs.start_run(
         run.tracking_uri,

@@ -92,7 +92,7 @@ def test_each_step_has_the_planned_batch_whatever_the_number_of_workers(small_da
 def test_blocks_arrive_as_they_were_cut(small_dataset, damage_folder):
     """Tasks of three blocks of one row: did Ray merge them, two workers would get other batches."""
     plan = make_plan(small_dataset, num_epochs=1, global_batch_size=2, worker_counts=(2,))
-    assert (plan.num_rows_per_block, plan.num_samples_per_share) == (1, 3)
+    assert (plan.num_rows_per_block, plan.num_videos_per_share) == (1, 3)
     assert global_batches(train_on(plan, 2, damage_folder)) == planned_batches(plan)
 
 
@@ -139,7 +139,6 @@ def test_a_damaged_video_is_listed_and_missed(small_dataset, damage_folder, tmp_
     assert sorted(videos) == [video for video in range(24) if video != 5]
     [entry] = DamageLedger(uri=damage_folder).entries()
     assert (entry["video_index"], entry["epoch"]) == (5, 0)
-    assert entry["video_id"].endswith(".mp4")
 
 
 def damage_one_video(dataset, folder, video_index: int) -> str:

@@ -21,6 +21,8 @@ from rspnet_platform.shards.dataset import ShardedDataset
 from rspnet_platform.stream.clip_dataset import clip_dataset
 from rspnet_platform.stream.clip_decoding import SampleRecipe
 from rspnet_platform.stream.damage import DamageLedger
+from rspnet_platform.stream.data_config import Decoder
+from rspnet_platform.stream.frame_readers import frame_reader
 from rspnet_platform.stream.stream_plan import VideoLocations
 from rspnet_platform.stream.whole_dataset import WholeDataset
 
@@ -66,9 +68,16 @@ def embed_dataset(
     damage: DamageLedger,
     cpus_per_decode_task: float,
     use_gpu: bool,
+    decoder: Decoder | None = None,
 ) -> DatasetFeatures:
-    """Features of the given videos from each encoder, under one input. Needs a connected Ray."""
-    recipe = SampleRecipe(sampler=encoder_input.sampler, view=CentreView(crop_size=encoder_input.crop_size), seed=0)
+    """Features of the given videos from each encoder, under one input. Needs a connected Ray. `decoder` is for the
+    profile `original`; see DataConfig."""
+    recipe = SampleRecipe(
+        sampler=encoder_input.sampler,
+        view=CentreView(crop_size=encoder_input.crop_size),
+        seed=0,
+        reader=frame_reader(dataset.description, decoder),
+    )
     plan = WholeDataset(
         dataset_uri=dataset.uri,
         locations=VideoLocations.from_dataset(dataset),

@@ -64,6 +64,7 @@ def evaluate_run(
         damage=damage,
         cpus_per_decode_task=config.scaling.cpus_per_decode_task,
         use_gpu=use_gpu,
+        decoder=config.data.decoder,
     )
     protocol = evaluation.retrieval_protocol
     results = evaluate_retrieval(labelled, features, protocol)

@@ -1,6 +1,7 @@
-"""From one video's packets to the crops of its clips: plan, union of frames, one decode, crop and resize."""
+"""From one video to the crops of its clips: plan, union of frames, one decode, crop and resize."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -8,9 +9,10 @@ import numpy as np
 from rspnet_core.random_streams import random_stream
 from rspnet_core.sampling.clip_plan import ClipPlan, ClipSampler, VideoInfo
 from rspnet_core.sampling.views import ViewParameters
-from rspnet_platform.shards.dataset import EncodedVideo
-from rspnet_platform.shards.packet_reader import read_frames
+from rspnet_platform.shards.packet_reader import DamagedVideoError
+from rspnet_platform.shards.row_groups import EncodedVideo
 from rspnet_platform.stream.crops import crop_and_resize
+from rspnet_platform.stream.frame_readers import FrameReader, IndexedReader
 
 
 class View(Protocol):
@@ -24,11 +26,15 @@ class View(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class SampleRecipe:
-    """All that decides a sample beside its video and epoch. Plain values: it travels to decode workers."""
+    """All that decides a sample beside its video and epoch. Plain values: it travels to decode workers.
+
+    `reader` is that of the data set's profile: see `frame_reader`.
+    """
 
     sampler: ClipSampler
     view: View
     seed: int
+    reader: FrameReader = field(default_factory=IndexedReader)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +48,35 @@ class Sample:
 
 
 def decode_sample(video: EncodedVideo, epoch: int, recipe: SampleRecipe) -> Sample:
-    """The clips of one video in one epoch. Raises DamagedVideoError where its packets do not give the frames."""
-    index = video.info.video_index
-    plan = recipe.sampler.plan(video.info, random_stream(recipe.seed, epoch, index, "clips"))
-    views = draw_views(plan, video.info, epoch, recipe)
-    frames = read_frames(video.data, video.index, plan.wanted_frames)
+    """The clips of one video in one epoch. Raises DamagedVideoError where its bytes do not give the frames."""
+    [outcome] = decode_visit(video, [epoch], recipe)
+    if isinstance(outcome, DamagedVideoError):
+        raise outcome
+    return outcome
+
+
+def decode_visit(video: EncodedVideo, epochs: Sequence[int], recipe: SampleRecipe) -> list[Sample | DamagedVideoError]:
+    """One video's samples of several epochs from one decode of all their frames; each is what it would be alone."""
+    plans = [sample_plan(video.info, epoch, recipe) for epoch in epochs]
+    try:
+        frames = recipe.reader.read(video, frozenset().union(*(plan.wanted_frames for plan in plans)))
+    except DamagedVideoError as error:
+        if len(epochs) == 1:
+            return [error]
+        # One epoch's frames may lie where the damage is, and another's not.
+        return [outcome for epoch in epochs for outcome in decode_visit(video, [epoch], recipe)]
+    return [cut_sample(video.info, epoch, plan, frames, recipe) for epoch, plan in zip(epochs, plans, strict=True)]
+
+
+def sample_plan(video: VideoInfo, epoch: int, recipe: SampleRecipe) -> ClipPlan:
+    return recipe.sampler.plan(video, random_stream(recipe.seed, epoch, video.video_index, "clips"))
+
+
+def cut_sample(
+    video: VideoInfo, epoch: int, plan: ClipPlan, frames: Mapping[int, np.ndarray], recipe: SampleRecipe
+) -> Sample:
+    """The planned clips as their views show them, out of the decoded frames."""
+    views = draw_views(plan, video, epoch, recipe)
     planes = [
         crop_and_resize(
             [frames[i] for i in clip.frame_indices],

@@ -1,11 +1,12 @@
 """Our `ray.data.Datasource`: each read task reads the row groups that it needs, decodes its share of the plan, and
-yields blocks of exactly one worker's part of a batch.
+yields blocks of exactly one worker's part of a batch. A visit's samples are decoded at its first and kept until they
+are due.
 
 Why blocks have that size: `streaming_split` hands blocks to workers in turn, so that the global batch of each step is
 known beforehand, for any number of workers that divides it, and a resumed run goes on with the same batches.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -15,10 +16,10 @@ from ray.data import Datasource, ReadTask
 from ray.data.block import Block, BlockAccessor, BlockMetadata
 from ray.data.context import DataContext
 
-from rspnet_platform.shards.dataset import EncodedVideo, read_videos
 from rspnet_platform.shards.packet_reader import DamagedVideoError
-from rspnet_platform.stream.clip_decoding import SampleRecipe, decode_sample
+from rspnet_platform.stream.clip_decoding import Sample, SampleRecipe, decode_visit
 from rspnet_platform.stream.damage import DamageLedger
+from rspnet_platform.stream.loaded_row_groups import LoadedRowGroups, Location
 from rspnet_platform.stream.stream_plan import ExecutionSamples, VideoLocations
 
 
@@ -36,30 +37,40 @@ class SamplePlan(Protocol):
     def execution(self, index: int) -> ExecutionSamples: ...
 
 
+Visit = tuple[int, Location, int]
+"""A video, where it lies, and the first of the epochs that may share one decode of it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Share:
     """What one read task has to do: videos in their order, where they lie (shard, row group, row), and how they are
-    sampled."""
+    sampled. Samples of one video are decoded together where their epochs are of the same `num_samples_per_visit`."""
 
     dataset_uri: str
     epochs: tuple[int, ...]
-    locations: tuple[tuple[str, int, int], ...]
+    video_indices: tuple[int, ...]
+    locations: tuple[Location, ...]
     recipe: SampleRecipe
     num_rows_per_block: int
+    num_samples_per_visit: int
     damage: DamageLedger
+
+    def visits(self) -> list[Visit]:
+        """Of each sample, in order."""
+        k = self.num_samples_per_visit
+        samples = zip(self.video_indices, self.locations, self.epochs, strict=True)
+        return [(video_index, location, epoch // k * k) for video_index, location, epoch in samples]
 
 
 def read_share(share: Share) -> Iterator[Block]:
     """Blocks of `num_rows_per_block` samples in the share's order. A damaged video is entered in the ledger, and its
     row is missing: nothing takes its place."""
     rows: list[dict[str, Any]] = []
-    for epoch, video in zip(share.epochs, videos_in_order(share), strict=True):
-        try:
-            sample = decode_sample(video, epoch, share.recipe)
-        except DamagedVideoError as error:
-            share.damage.enter(video.info.video_index, video_id=video.video_id, epoch=epoch, error=str(error))
+    for due in due_samples(share):
+        if isinstance(due.sample, DamagedVideoError):
+            share.damage.enter(due.video_index, epoch=due.epoch, error=str(due.sample))
             continue
-        rows.append({"video_index": video.info.video_index, "epoch": epoch, **vars(sample)})
+        rows.append({"video_index": due.video_index, "epoch": due.epoch, **vars(due.sample)})
         if len(rows) == share.num_rows_per_block:
             yield to_block(rows)
             rows = []
@@ -67,19 +78,44 @@ def read_share(share: Share) -> Iterator[Block]:
         yield to_block(rows)
 
 
-def videos_in_order(share: Share) -> Iterator[EncodedVideo]:
-    """Reads the wanted rows of each row group at once when the first is due, and lets go of them after the last."""
-    last_use = {location[:2]: position for position, location in enumerate(share.locations)}
-    loaded: dict[tuple[str, int], dict[int, EncodedVideo]] = {}
-    for position, (shard, row_group, row) in enumerate(share.locations):
-        group = (shard, row_group)
-        if group not in loaded:
-            rows = sorted({location[2] for location in share.locations if location[:2] == group})
-            videos = read_videos(share.dataset_uri, shard, row_group, rows)
-            loaded[group] = dict(zip(rows, videos, strict=True))
-        yield loaded[group][row]
-        if last_use[group] == position:
-            del loaded[group]
+@dataclass(frozen=True, kw_only=True)
+class DueSample:
+    """A sample of a share. It holds on to none of the video's bytes, which keep a whole row group in memory."""
+
+    video_index: int
+    epoch: int
+    sample: Sample | DamagedVideoError
+
+
+def due_samples(share: Share) -> Iterator[DueSample]:
+    """In the share's order; each visit is decoded when its first sample is due."""
+    visits = share.visits()
+    epochs_of: dict[Visit, list[int]] = {}
+    for visit, epoch in zip(visits, share.epochs, strict=True):
+        epochs_of.setdefault(visit, []).append(epoch)
+    row_groups = LoadedRowGroups(share.dataset_uri, [location for _, location, _ in epochs_of])
+    waiting: dict[tuple[Visit, int], DueSample] = {}
+    for visit, epoch in zip(visits, share.epochs, strict=True):
+        if (visit, epoch) not in waiting:
+            for sample in visit_samples(visit, epochs_of[visit], row_groups, share.recipe):
+                waiting[visit, sample.epoch] = sample
+        yield waiting.pop((visit, epoch))
+
+
+def visit_samples(
+    visit: Visit, epochs: Sequence[int], row_groups: LoadedRowGroups, recipe: SampleRecipe
+) -> list[DueSample]:
+    """One sample, or what is damaged, for each of the epochs."""
+    video_index, location, _ = visit
+    samples: Sequence[Sample | DamagedVideoError]
+    try:
+        samples = decode_visit(row_groups.take(location, video_index), epochs, recipe)
+    except DamagedVideoError as error:
+        samples = [error] * len(epochs)
+    return [
+        DueSample(video_index=video_index, epoch=epoch, sample=sample)
+        for epoch, sample in zip(epochs, samples, strict=True)
+    ]
 
 
 def to_block(rows: list[dict[str, Any]]) -> Block:
@@ -111,9 +147,11 @@ class ClipSource(Datasource):
             share = Share(
                 dataset_uri=self.plan.dataset_uri,
                 epochs=tuple(epochs.tolist()),
+                video_indices=tuple(video_indices.tolist()),
                 locations=self.plan.locations.of(video_indices),
                 recipe=self.recipe,
                 num_rows_per_block=self.plan.num_rows_per_block,
+                num_samples_per_visit=samples.num_samples_per_visit,
                 damage=self.damage,
             )
             metadata = BlockMetadata(

@@ -11,7 +11,8 @@ import numpy as np
 class ConsumedVideos:
     """A mask over the data set for each epoch that has been begun and not completed.
 
-    Batches are full to the end of an epoch and go on into the next, so that two epochs can be open at a time.
+    Batches are full to the end of an epoch and go on into the next, so that two epochs can be open at a time; with
+    several samples a visit, twice as many epochs as those. An epoch with a damaged video stays open.
     """
 
     def __init__(self, *, num_videos: int, num_videos_per_epoch: int) -> None:

@@ -1,6 +1,9 @@
 """Which videos a run trains on, and how they are mixed."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+Decoder = Literal["pyav", "decord"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,14 +15,23 @@ class DataConfig:
 
     `num_row_groups_per_window`: videos are shuffled within so many row groups (of 64 videos or 16 MB each), which is
     what a decode task holds in memory.
+
+    `num_samples_per_visit`: a video is decoded once for its samples of so many epochs, which costs less than once for
+    each. What the samples are does not change, but the order does: videos come in one order for all these epochs, and
+    a decode task holds its decoded samples of all but one of them.
+
+    `decoder`: how a data set of the profile `original` is decoded; none takes "pyav", which is right for every file.
     """
 
     shards: str | None = None
     split: str = "train"
     num_row_groups_per_window: int = 4
+    num_samples_per_visit: int = 1
+    decoder: Decoder | None = None
 
     def __post_init__(self) -> None:
-        if self.num_row_groups_per_window < 1:
-            raise ValueError(
-                f"num_row_groups_per_window is {self.num_row_groups_per_window}; accepted are numbers from 1 on"
-            )
+        for name in ("num_row_groups_per_window", "num_samples_per_visit"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; accepted are numbers from 1 on")
+        if self.decoder is not None and self.decoder not in get_args(Decoder):
+            raise ValueError(f"decoder is {self.decoder!r}; accepted are {', '.join(get_args(Decoder))}, or none")

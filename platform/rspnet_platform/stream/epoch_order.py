@@ -1,6 +1,6 @@
 """The order of an epoch: a pure function of (seed, epoch), whatever the cluster looks like."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -21,23 +21,3 @@ def epoch_order(
         window = np.concatenate(permuted[first : first + num_row_groups_per_window])
         windows.append(generator.permutation(window))
     return np.concatenate(windows)
-
-
-def remaining_samples(
-    row_groups: Sequence[np.ndarray],
-    *,
-    seed: int,
-    num_row_groups_per_window: int,
-    first_epoch: int,
-    num_epochs: int,
-    consumed_masks: dict[int, np.ndarray],
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(epochs, video indices) of what is left to train on, epoch after epoch, in the run's order.
-
-    `consumed_masks` holds, for each epoch that has been begun but not completed, a mask over all video indices.
-    """
-    for epoch in range(first_epoch, num_epochs):
-        order = epoch_order(row_groups, seed=seed, epoch=epoch, num_row_groups_per_window=num_row_groups_per_window)
-        if epoch in consumed_masks:
-            order = order[~consumed_masks[epoch][order]]
-        yield np.full(len(order), epoch), order

@@ -7,9 +7,13 @@ import ray.data
 
 from rspnet_platform.stream.clip_dataset import clip_dataset
 from rspnet_platform.stream.clip_decoding import SampleRecipe
+from rspnet_platform.stream.clip_source import sample_num_bytes
 from rspnet_platform.stream.consumed import ConsumedVideos
 from rspnet_platform.stream.damage import DamageLedger
 from rspnet_platform.stream.stream_plan import StreamPlan
+
+MAX_WAITING_BYTES = 2 * 1024**3
+"""Of decoded samples that one decode task keeps until their epoch is due. As many tasks run at a time as have CPUs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +30,25 @@ class TrainingStream:
     cpus_per_decode_task: float
     read_consumed: Callable[[], ConsumedVideos | None]
 
+    def __post_init__(self) -> None:
+        check_waiting_samples(self.plan, self.recipe)
+
     def __call__(self) -> ray.data.Dataset:
         plan = replace(self.plan, consumed=self.read_consumed() or self.plan.consumed)
         return clip_dataset(plan, self.recipe, self.damage, cpus_per_decode_task=self.cpus_per_decode_task)
+
+
+def check_waiting_samples(plan: StreamPlan, recipe: SampleRecipe) -> None:
+    """Raises ValueError for more samples a visit than a decode task can keep."""
+
+    def num_bytes(num_samples_per_visit: int) -> int:
+        return replace(plan, num_samples_per_visit=num_samples_per_visit).max_samples_waiting * sample_num_bytes(recipe)
+
+    if num_bytes(plan.num_samples_per_visit) > MAX_WAITING_BYTES:
+        accepted = next(k for k in range(plan.num_samples_per_visit, 0, -1) if num_bytes(k) <= MAX_WAITING_BYTES)
+        raise ValueError(
+            f"data.num_samples_per_visit is {plan.num_samples_per_visit}: a decode task would keep "
+            f"{num_bytes(plan.num_samples_per_visit) / 1024**3:.1f} GiB of decoded samples, of "
+            f"{sample_num_bytes(recipe) / 1024**2:.2f} MiB each and of {plan.num_videos_per_share} videos or more; "
+            f"accepted are numbers up to {accepted}, which keep {MAX_WAITING_BYTES / 1024**3:g} GiB or less"
+        )

@@ -24,9 +24,10 @@ class WholeDataset:
 
     def execution(self, index: int) -> ExecutionSamples:  # noqa: ARG002
         in_order = np.concatenate(self.locations.by_row_group(self.video_indices))
-        num_blocks = max(1, MAX_VIDEOS_PER_SHARE // self.num_rows_per_block)
+        share_size = max(1, MAX_VIDEOS_PER_SHARE // self.num_rows_per_block) * self.num_rows_per_block
         return ExecutionSamples(
             epochs=np.zeros_like(in_order),
             video_indices=in_order,
-            num_samples_per_share=num_blocks * self.num_rows_per_block,
+            share_ends=np.arange(share_size, len(in_order) + share_size, share_size).clip(max=len(in_order)),
+            num_samples_per_visit=1,
         )

@@ -16,6 +16,7 @@ from rspnet_platform.stream.clip_decoding import SampleRecipe, View
 from rspnet_platform.stream.consumed import ConsumedVideos
 from rspnet_platform.stream.cpu_budget import Budget, Claim, fitting_cpus_per_worker
 from rspnet_platform.stream.damage import DamageLedger
+from rspnet_platform.stream.frame_readers import frame_reader
 from rspnet_platform.stream.splits import select_videos
 from rspnet_platform.stream.stream_plan import StreamPlan, VideoLocations
 from rspnet_platform.stream.training_dataset import TrainingStream
@@ -36,7 +37,8 @@ class WorkerResources:
 
 
 def plan_stream(config: PretrainConfig, dataset: ShardedDataset, run_uri: str) -> TrainingStream:
-    """What the run reads. Raises ValueError for a split that does not exist and a batch that does not fit."""
+    """What the run reads. Raises ValueError for a split that does not exist, a batch that does not fit, a decoder that
+    the data set's profile does not have, and samples that would not fit into a decode task's memory."""
     video_indices = select_videos(dataset, config.data.split)
     plan = StreamPlan(
         dataset_uri=dataset.uri,
@@ -47,13 +49,19 @@ def plan_stream(config: PretrainConfig, dataset: ShardedDataset, run_uri: str) -
         global_batch_size=config.training.global_batch_size,
         worker_counts=config.scaling.worker_counts,
         num_row_groups_per_window=config.data.num_row_groups_per_window,
+        num_samples_per_visit=config.data.num_samples_per_visit,
         consumed=ConsumedVideos(num_videos=dataset.description.num_videos, num_videos_per_epoch=len(video_indices)),
     )
     sampler: ClipSampler = config.task.clips
     view: View = config.task.view
     return TrainingStream(
         plan=plan,
-        recipe=SampleRecipe(sampler=sampler, view=view, seed=config.training.seed),
+        recipe=SampleRecipe(
+            sampler=sampler,
+            view=view,
+            seed=config.training.seed,
+            reader=frame_reader(dataset.description, config.data.decoder),
+        ),
         damage=DamageLedger(uri=storage.join(run_uri, "damaged_videos")),
         cpus_per_decode_task=config.scaling.cpus_per_decode_task,
         read_consumed=partial(read_consumed, run_uri),
