@@ -1,6 +1,6 @@
 """Decodes only the packets that the wanted frames need: the hot path of training."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from typing import Any
 
 import av
@@ -46,13 +46,13 @@ def read_frames(
 
 
 def _decode_into(frames: dict, video: memoryview, index: PacketIndex, wanted_indices: np.ndarray) -> None:
+    wanted = set(wanted_indices.tolist())
     frame_is_wanted = np.zeros(index.num_frames, np.bool_)
     frame_is_wanted[wanted_indices] = True
     packet_is_wanted = frame_is_wanted[index.frame_index]
     packet_is_needed = packet_is_wanted | ~index.is_disposable
     group_starts = np.flatnonzero(index.is_key)
     last_wanted = _last_wanted_packets(packet_is_wanted, group_starts)
-    offsets, sizes, frame_indices = index.offset.tolist(), index.size.tolist(), index.frame_index.tolist()
 
     context = av.CodecContext.create("h264", "r")
     context.extradata = index.extradata
@@ -64,12 +64,13 @@ def _decode_into(frames: dict, video: memoryview, index: PacketIndex, wanted_ind
     for start, last in zip(group_starts.tolist(), last_wanted.tolist(), strict=True):
         if last < 0:
             continue
-        for position in (start + np.flatnonzero(packet_is_needed[start : last + 1])).tolist():
-            offset = offsets[position]
-            packet = create_packet(video[offset : offset + sizes[position]])
-            packet.pts = packet.dts = frame_indices[position]
-            _keep_wanted(frames, decode(packet), frame_is_wanted)
-        _keep_wanted(frames, decode(None), frame_is_wanted)
+        needed = start + np.flatnonzero(packet_is_needed[start : last + 1])
+        columns = (index.offset[needed], index.size[needed], index.frame_index[needed])
+        for offset, size, frame_index in zip(*(column.tolist() for column in columns), strict=True):
+            packet = create_packet(video[offset : offset + size])
+            packet.pts = frame_index
+            _keep_wanted(frames, decode(packet), wanted)
+        _keep_wanted(frames, decode(None), wanted)
         context.flush_buffers()
 
 
@@ -79,10 +80,11 @@ def _last_wanted_packets(packet_is_wanted: np.ndarray, group_starts: np.ndarray)
     return np.maximum.reduceat(positions, group_starts)
 
 
-def _keep_wanted(frames: dict, decoded: list, frame_is_wanted: np.ndarray) -> None:
+def _keep_wanted(frames: dict, decoded: list, wanted: Set[int]) -> None:
     for frame in decoded:
-        if frame_is_wanted[frame.pts] and not frame.is_corrupt:
-            frames[frame.pts] = frame_to_i420(frame)
+        index = frame.pts
+        if index in wanted and not frame.is_corrupt:
+            frames[index] = frame_to_i420(frame)
 
 
 def _missing(frames: dict, wanted_indices: np.ndarray) -> str:

@@ -8,22 +8,29 @@ import numpy as np
 from rspnet_core.sampling.views import CropBox
 
 
-def crop_and_resize(frames: Sequence[np.ndarray], crop: CropBox, crop_size: int) -> np.ndarray:
+def crop_and_resize(
+    frames: Sequence[np.ndarray], crop: CropBox, crop_size: int, out: np.ndarray | None = None
+) -> np.ndarray:
     """I420 frames [height * 3 // 2, width] of one clip -> uint8 [time, crop_size * 3 // 2, crop_size].
 
     Luma and chroma are resized each in their own plane, bilinearly and without antialiasing, as the published code
-    resizes RGB; aspect is squashed to a square.
+    resizes RGB; aspect is squashed to a square. `out`, where given, is a C-contiguous array of the result's shape.
     """
     half = crop_size // 2
-    clip = np.empty((len(frames), crop_size * 3 // 2, crop_size), dtype=np.uint8)
-    for frame, out in zip(frames, clip, strict=True):
-        luma, chroma = split_planes(frame)
-        out[:crop_size] = resize(luma[crop.top : crop.top + crop.height, crop.left : crop.left + crop.width], crop_size)
-        top, left, height, width = (value // 2 for value in crop)
-        out_chroma = out[crop_size:].reshape(2, half, half)
-        for plane, out_plane in zip(chroma, out_chroma, strict=True):
-            out_plane[:] = resize(plane[top : top + height, left : left + width], half)
+    assert out is None or out.flags.c_contiguous, "chroma would be resized into a copy"
+    clip = np.empty((len(frames), crop_size * 3 // 2, crop_size), np.uint8) if out is None else out
+    out_luma, out_chroma = clip[:, :crop_size], clip[:, crop_size:].reshape(len(frames), 2, half, half)
+    inside, half_inside = crop_slices(crop), crop_slices(CropBox(*(value // 2 for value in crop)))
+    for frame, to_luma, (to_u, to_v) in zip(frames, out_luma, out_chroma, strict=True):
+        luma, (u, v) = split_planes(frame)
+        resize_into(to_luma, luma[inside])
+        resize_into(to_u, u[half_inside])
+        resize_into(to_v, v[half_inside])
     return clip
+
+
+def crop_slices(crop: CropBox) -> tuple[slice, slice]:
+    return slice(crop.top, crop.top + crop.height), slice(crop.left, crop.left + crop.width)
 
 
 def split_planes(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -32,7 +39,9 @@ def split_planes(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return frame[:height], frame[height:].reshape(2, height // 2, width // 2)
 
 
-def resize(plane: np.ndarray, size: int) -> np.ndarray:
-    if plane.shape == (size, size):
-        return plane
-    return cv2.resize(plane, (size, size), interpolation=cv2.INTER_LINEAR)
+def resize_into(out: np.ndarray, plane: np.ndarray) -> None:
+    """Into `out` itself: a result of its own, copied, made crops a third slower."""
+    if plane.shape == out.shape:
+        out[...] = plane
+    else:
+        cv2.resize(plane, out.shape[::-1], out, interpolation=cv2.INTER_LINEAR)
