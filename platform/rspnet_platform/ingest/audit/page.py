@@ -1,0 +1,107 @@
+"""The page itself: everything inside one HTML file that loads nothing and runs nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from rspnet_platform.ingest.audit import charts, formats
+from rspnet_platform.ingest.audit.class_balance import ClassBalance, ClassCount
+from rspnet_platform.ingest.audit.contact_sheet import FilmStrip
+from rspnet_platform.ingest.audit.dataset_numbers import DatasetNumbers, ReasonGroup
+from rspnet_platform.ingest.audit.findings import Finding
+from rspnet_platform.shards.description import DatasetDescription
+
+MAX_CLASSES_SHOWN = 60
+MAX_TEXT_LENGTH = 240
+_TEMPLATE_NAME = "page.html.jinja"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditReport:
+    """All that the page shows."""
+
+    title: str
+    description: DatasetDescription
+    numbers: DatasetNumbers
+    num_stored_bytes: int
+    num_shards: int
+    findings: Sequence[Finding]
+    refused: Sequence[ReasonGroup]
+    skipped: Sequence[ReasonGroup]
+    strips: Sequence[FilmStrip]
+    settings: Sequence[tuple[str, str]]
+    skipped_file: str
+
+
+def render_page(report: AuditReport) -> str:
+    """HTML of bounded size: everything that grows with the data set is cut to examples and says so.
+
+    File names, labels and details come from strangers: the template escapes all of them, and a policy forbids the
+    page to run or load anything at all.
+    """
+    environment = Environment(
+        loader=PackageLoader("rspnet_platform.ingest.audit", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": lambda number: f"{number:,}",
+        "bytes": formats.format_bytes,
+        "seconds": formats.format_seconds,
+        "fraction": formats.format_fraction,
+        "number": formats.format_number,
+        "short": lambda text: formats.shorten(text, MAX_TEXT_LENGTH),
+    }
+    return environment.get_template(_TEMPLATE_NAME).render(_values(report))
+
+
+def _values(report: AuditReport) -> dict[str, Any]:
+    largest, smallest = _shown_classes(report.numbers.balance)
+    return {
+        "report": report,
+        "numbers": report.numbers,
+        "description": report.description,
+        "histograms": [
+            charts.draw_histogram("Duration", report.numbers.durations_seconds, formats.format_seconds),
+            charts.draw_histogram("Frames a video", report.numbers.frame_counts),
+        ],
+        "tallies": [
+            ("Frames a second", report.numbers.frame_rates),
+            ("Size of the input", report.numbers.input_sizes),
+            ("Size as stored", report.numbers.stored_sizes),
+            ("Codec of the input", report.numbers.codecs),
+            ("Pixel format of the input", report.numbers.pixel_formats),
+        ],
+        "largest_classes": largest,
+        "smallest_classes": smallest,
+        "skipped_file": report.skipped_file,
+        "versions": _versions(report),
+        "num_classes_between": len(report.numbers.balance.classes) - len(largest) - len(smallest),
+        "chart": {"width": charts.WIDTH, "height": charts.HEIGHT, "bottom": charts.BOTTOM, "top": charts.TOP},
+    }
+
+
+def _versions(report: AuditReport) -> list[tuple[str, str]]:
+    description = report.description
+    return [
+        ("identity", description.manifest_sha256),
+        ("command", description.ingest_sha256),
+        ("version of the data set", str(description.version)),
+        ("schema version", str(description.schema_version)),
+        ("made by", description.created_by),
+        ("decoder", description.decoder),
+        ("encoder", description.encoder),
+        *((f"encoder {name}", value) for name, value in description.codec_settings.items()),
+    ]
+
+
+def _shown_classes(balance: ClassBalance) -> tuple[Sequence[ClassCount], Sequence[ClassCount]]:
+    """All as the first, or the largest and the smallest where there are too many."""
+    if len(balance.classes) <= MAX_CLASSES_SHOWN:
+        return balance.classes, ()
+    half = MAX_CLASSES_SHOWN // 2
+    return balance.classes[:half], balance.classes[-half:]
