@@ -15,6 +15,6 @@ def embedded_dataset(home: Path) -> str:
     folder = home / "runs" / "embedded_dataset"
     say(f"no --data.shards: the embedded data set in {folder}, rendered where it is not there yet")
     videos = render(folder / "videos", SyntheticVideosConfig())
-    config = IngestConfig(source=str(videos), output=str(folder / "shards"))
+    config = IngestConfig(source=str(videos), output=str(folder / "shards"), run_on="local")
     with ingest_progress() as progress:
         return ingest(config, progress).output

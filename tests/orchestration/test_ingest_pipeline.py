@@ -38,16 +38,20 @@ def test_class_folders_become_a_readable_data_set(video_folder: Path, tmp_path: 
     result = ingest(config_of(video_folder, output), lambda *numbers: calls.append(numbers))
     assert result.to_json() == {
         "num_videos": 6,
+        "num_added": 6,
+        "num_already_present": 0,
         "num_refused": 0,
         "refused_by_reason": {},
         "num_skipped_files": 1,
         "num_frames": 66,
         "output": str(output),
+        "version": 1,
         "already_complete": False,
     }
-    assert calls == [(done, 6, 0) for done in range(1, 7)]
+    assert calls == [(done, 6, 0) for done in range(7)]
     shards = [f"shard-{index:05d}.parquet" for index in range(3)]
-    assert sorted(contents(output)) == ["dataset.json", "refusals.parquet", *shards, "videos.parquet"]
+    tables = ["versions/dataset-00001.json", "videos.parquet"]
+    assert sorted(contents(output)) == ["dataset.json", "refusals.parquet", *shards, *tables]
     dataset = open_dataset(str(output))
     assert dataset.description.class_names == ("down", "up")
     assert dataset.description.splits == {}

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from rspnet_platform.ingest.ingest_config import IngestConfig
-from rspnet_platform.ingest.pipeline import IngestResult, TooManyRefusalsError, ingest
+from rspnet_platform.ingest.pipeline import IngestResult, ingest
+from rspnet_platform.ingest.refusal_limit import TooManyRefusalsError
 from rspnet_platform.shards.dataset import open_dataset, read_table
 
 from tests.orchestration.test_ingest_pipeline import config_of

@@ -17,6 +17,10 @@ class IngestConfig:
     s3:// or gs://."""
     output: str
     """The data set's folder; local, s3:// or gs://."""
+    add: bool = False
+    """Add the videos to the data set that is there, as its next version."""
+    video_id_prefix: str = ""
+    """What every video id begins with, to keep the ids of several sources apart."""
     source_root: str | None = None
     """The folder that a CSV's paths are relative to and may not leave; the CSV's own by default."""
     layout: LayoutName = "auto"
@@ -36,7 +40,10 @@ class IngestConfig:
     timeout_seconds: float = 120.0
     """The time that one video may take."""
     num_processes: int | None = None
-    """Decoding processes; one per CPU by default."""
+    """Decoding processes, or on Ray the chunks of 8 videos in work at a time; as many as keep all CPUs busy by
+    default."""
+    run_on: Literal["auto", "local", "ray"] = "auto"
+    """The cluster that RAY_ADDRESS names, as it does under ray job submit, or else this machine; or one of the two."""
     seed: int = 0
     """Of the order in which videos lie in the shards."""
     limits: VideoLimits = field(default_factory=VideoLimits)

@@ -5,8 +5,6 @@ import hashlib
 import importlib.metadata
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,9 +12,16 @@ import pyarrow.parquet as pq
 from rspnet_platform import storage
 from rspnet_platform.ingest.ingest_config import IngestConfig
 from rspnet_platform.ingest.sources import SourceListing
-from rspnet_platform.ingest.transcoding import CODEC_SETTINGS, library_versions
-from rspnet_platform.shards.dataset import DESCRIPTION_NAME, VIDEOS_NAME, DatasetDescription
-from rspnet_platform.shards.schema import METADATA_COLUMNS, SCHEMA_VERSION, VIDEOS_SCHEMA
+from rspnet_platform.ingest.transcoding import codec_settings, library_versions
+from rspnet_platform.shards.description import (
+    DESCRIPTION_NAME,
+    REFUSALS_NAME,
+    VIDEOS_NAME,
+    DatasetDescription,
+    description_uri,
+    versioned_name,
+)
+from rspnet_platform.shards.schema import METADATA_COLUMNS, SCHEMA_VERSION
 
 # They change how an ingest runs, not what comes out of it.
 _RUNNING_FIELDS = (
@@ -29,6 +34,8 @@ _RUNNING_FIELDS = (
     "max_refused_fraction",
     "timeout_seconds",
     "num_processes",
+    "run_on",
+    "add",
 )
 
 
@@ -39,50 +46,67 @@ def hash_command(config: IngestConfig, listing: SourceListing) -> str:
         del settings[name]
     entries = [[v.video_id, v.label, v.split, v.source] for v in listing.videos]
     refused = [refusal.path for refusal in listing.refusals]
-    value = [SCHEMA_VERSION, CODEC_SETTINGS, settings, listing.root, entries, refused]
+    value = [SCHEMA_VERSION, codec_settings(config), settings, listing.root, entries, refused]
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def hash_videos(videos: Sequence[Mapping[str, Any]]) -> str:
+def hash_videos(videos: pa.Table) -> str:
     """The data set's identity: metadata and pixels of every video, in order, however they lie in shards."""
+    names = [*METADATA_COLUMNS, "encoded_sha256"]
     digest = hashlib.sha256()
-    for video in videos:
-        entry = [video[name] for name in (*METADATA_COLUMNS, "encoded_sha256")]
-        digest.update(json.dumps(entry).encode() + b"\n")
+    for batch in videos.select(names).to_batches(max_chunksize=1024):
+        for video in batch.to_pylist():
+            digest.update(json.dumps([video[name] for name in names]).encode() + b"\n")
     return digest.hexdigest()
 
 
 def write_dataset_files(
     output: str,
     config: IngestConfig,
-    videos: Sequence[Mapping[str, Any]],
+    videos: pa.Table,
     *,
+    version: int,
     num_refused: int,
+    num_already_present: int,
     ingest_sha256: str,
 ) -> DatasetDescription:
-    """Writes `videos.parquet`, and `dataset.json` last: from then on the folder is a data set."""
+    """Writes the table of videos, and `dataset.json` last: from then on the folder is a data set of this version."""
+    videos_file = versioned_name(VIDEOS_NAME, version)
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(list(videos), VIDEOS_SCHEMA), sink, compression="zstd")
-    storage.write_bytes(storage.join(output, VIDEOS_NAME), sink.getvalue().to_pybytes())
-    decoder, encoder = library_versions()
+    pq.write_table(videos, sink, compression="zstd")
+    storage.write_bytes(storage.join(output, videos_file), sink.getvalue().to_pybytes())
+    decoder, encoder = library_versions(config)
+    splits = Counter(videos["split"].to_pylist())
     description = DatasetDescription(
         schema_version=SCHEMA_VERSION,
         profile=config.profile,
         short_side=config.short_side,
         num_videos=len(videos),
-        num_frames=sum(video["num_frames"] for video in videos),
+        num_frames=sum(videos["num_frames"].to_pylist()),
         num_refused=num_refused,
-        class_names=tuple(sorted({video["label"] for video in videos} - {None})),
-        splits=dict(sorted(Counter(video["split"] for video in videos if video["split"]).items())),
+        class_names=tuple(sorted(set(videos["label"].to_pylist()) - {None})),
+        splits={split: count for split, count in sorted(splits.items(), key=str) if split},
         manifest_sha256=hash_videos(videos),
         ingest_sha256=ingest_sha256,
         decoder=decoder,
         encoder=encoder,
-        codec_settings=CODEC_SETTINGS,
+        codec_settings=codec_settings(config),
         created_by=f"rspnet {_own_version()}",
+        version=version,
+        videos_file=videos_file,
+        refusals_file=versioned_name(REFUSALS_NAME, version),
+        num_already_present=num_already_present,
     )
-    storage.write_json(storage.join(output, DESCRIPTION_NAME), description.to_json())
+    _publish(output, description)
     return description
+
+
+def _publish(output: str, description: DatasetDescription) -> None:
+    newest_uri = storage.join(output, DESCRIPTION_NAME)
+    if description.version == 2 and not storage.exists(description_uri(output, 1)):  # made before there were versions
+        storage.write_json(description_uri(output, 1), storage.read_json(newest_uri))
+    storage.write_json(description_uri(output, description.version), description.to_json())
+    storage.write_json(newest_uri, description.to_json())
 
 
 def _own_version() -> str:

@@ -1,5 +1,6 @@
 """What a child process does with one video: open it, transcode it, or say why not."""
 
+import hashlib
 import os
 import stat
 import tempfile
@@ -8,6 +9,8 @@ from typing import BinaryIO
 
 from rspnet_platform import storage
 from rspnet_platform.ingest.ingest_config import IngestConfig
+from rspnet_platform.ingest.isolation import IsolationFailure
+from rspnet_platform.ingest.outcomes import AlreadyPresent
 from rspnet_platform.ingest.refusals import Refusal
 from rspnet_platform.ingest.sources import VideoSource
 from rspnet_platform.ingest.transcoding import TranscodedVideo, transcode
@@ -18,20 +21,51 @@ _CHUNK_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
+class PresentVideo:
+    """What the version that is added to has under an id."""
+
+    sha256: str
+    label: str | None
+    split: str | None
+    source: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class TranscodingTask:
-    """Travels to the child process."""
+    """Travels to the child process. `present` has the same id as `video`."""
 
     video: VideoSource
     config: IngestConfig
+    present: PresentVideo | None = None
 
 
-def run_task(task: TranscodingTask) -> TranscodedVideo | Refusal:
+def run_task(task: TranscodingTask) -> TranscodedVideo | Refusal | AlreadyPresent:
     """StorageError when an object store fails: that says nothing about the video."""
     try:
         with _open_input(task.video.path, task.config.limits.max_input_bytes) as file:
+            if task.present is not None:
+                return _compare(task.video, task.present, file)
             return transcode(file, task.config)
     except VideoRefusedError as error:
         return Refusal(path=task.video.video_id, reason=error.reason, detail=error.detail)
+
+
+def refusal_of(task: TranscodingTask, failure: IsolationFailure) -> Refusal:
+    """Of a video that its child process did not return from."""
+    return Refusal(path=task.video.video_id, reason=failure.reason, detail=failure.detail)
+
+
+def _compare(video: VideoSource, present: PresentVideo, file: BinaryIO) -> AlreadyPresent:
+    sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # pyright: ignore[reportArgumentType]
+    if sha256 != present.sha256:
+        detail = f"the data set has other bytes under this id: sha256 {present.sha256[:12]}, this file {sha256[:12]}"
+        raise VideoRefusedError(RefusalReason.ID_TAKEN, detail)
+    for name in ("label", "split", "source"):
+        here, there = getattr(video, name), getattr(present, name)
+        if here is not None and here != there:
+            detail = f"the data set has the same bytes under this id, with {name} {there!r} instead of {here!r}"
+            raise VideoRefusedError(RefusalReason.ID_TAKEN, detail)
+    return AlreadyPresent()
 
 
 def _open_input(path: str, max_input_bytes: int) -> BinaryIO:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rspnet_platform import storage
-from rspnet_platform.shards.dataset import REFUSALS_NAME
+from rspnet_platform.shards.description import REFUSALS_NAME, versioned_name
 from rspnet_platform.videos.refusal_reasons import RefusalReason
 
 REFUSALS_SCHEMA = pa.schema([("path", pa.string()), ("reason", pa.string()), ("detail", pa.string())])
@@ -28,11 +28,13 @@ def count_by_reason(refusals: Iterable[Refusal]) -> dict[str, int]:
     return {str(reason): count for reason, count in Counter(r.reason for r in refusals).most_common()}
 
 
-def write_refusals(folder_uri: str, refusals: Sequence[Refusal]) -> None:
-    """Writes `refusals.parquet`, also when there are none."""
+def write_refusals(folder_uri: str, refusals: Sequence[Refusal], version: int = 1) -> str:
+    """Writes `refusals.parquet`, or that of a later version, also when there are none; returns its URI."""
     table = pa.Table.from_pylist(
         [{"path": r.path, "reason": str(r.reason), "detail": r.detail} for r in refusals], REFUSALS_SCHEMA
     )
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)
-    storage.write_bytes(storage.join(folder_uri, REFUSALS_NAME), sink.getvalue().to_pybytes())
+    uri = storage.join(folder_uri, versioned_name(REFUSALS_NAME, version))
+    storage.write_bytes(uri, sink.getvalue().to_pybytes())
+    return uri
