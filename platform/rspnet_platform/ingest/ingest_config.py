@@ -5,7 +5,7 @@ from typing import Literal
 
 from rspnet_platform.ingest.layouts.source_layout import LayoutName, SourceLayout
 from rspnet_platform.shards.shard_config import ShardConfig
-from rspnet_platform.videos.limits import VideoLimits
+from rspnet_platform.videos.limits import MAX_FRAMES_PER_SECOND, MIN_FRAMES_PER_SECOND, DamageTolerance, VideoLimits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +29,12 @@ class IngestConfig:
     """The folder or file of a published data set's lists."""
     split_number: int | None = None
     """Which of the three published splits of UCF101 or HMDB51; the first by default."""
-    profile: Literal["indexed"] = "indexed"
-    """How pixels are stored; indexed is H.264 with a packet index."""
+    profile: Literal["indexed", "original"] = "indexed"
+    """How pixels are stored: encoded anew for fast reading, or as the files that came."""
     short_side: int = 128
-    """Pixels of the shorter side, even; the longer side keeps the aspect ratio."""
+    """Pixels of the shorter side, even; the longer side keeps the aspect ratio. In the profile original, as read."""
+    frames_per_second: float | None = None
+    """Repeat and leave out frames by their times, for the profile indexed; by default each decoded frame stays."""
     max_refused_fraction: float = 0.1
     """More refusals than this make no data set."""
     min_num_frames: int = 2
@@ -47,12 +49,15 @@ class IngestConfig:
     seed: int = 0
     """Of the order in which videos lie in the shards."""
     limits: VideoLimits = field(default_factory=VideoLimits)
+    tolerance: DamageTolerance = field(default_factory=DamageTolerance)
     shards: ShardConfig = field(default_factory=ShardConfig)
 
     def __post_init__(self) -> None:
         _ = self.source_layout
-        if self.profile != "indexed":
-            raise ValueError(f"profile is {self.profile!r}; accepted: 'indexed'")
+        if self.profile not in ("indexed", "original"):
+            raise ValueError(f"profile is {self.profile!r}; accepted: 'indexed', 'original'")
+        if self.frames_per_second is not None:
+            self._check_frames_per_second(self.frames_per_second)
         if not (16 <= self.short_side <= 2160) or self.short_side % 2:
             raise ValueError(f"short_side is {self.short_side}; accepted: an even number from 16 to 2160")
         if not 0 <= self.max_refused_fraction <= 1:
@@ -65,6 +70,17 @@ class IngestConfig:
             raise ValueError(f"num_processes is {self.num_processes}; accepted: 1 or more, or None")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; accepted: 0 or more")
+
+    def _check_frames_per_second(self, value: float) -> None:
+        if self.profile == "original":
+            raise ValueError(
+                f"frames_per_second is {value} and profile 'original', which keeps each video's own bytes; accepted:"
+                " no frames_per_second, or profile 'indexed'"
+            )
+        if not MIN_FRAMES_PER_SECOND <= value <= MAX_FRAMES_PER_SECOND:
+            raise ValueError(
+                f"frames_per_second is {value}; accepted: {MIN_FRAMES_PER_SECOND} to {MAX_FRAMES_PER_SECOND}"
+            )
 
     @property
     def source_layout(self) -> SourceLayout:

@@ -1,47 +1,26 @@
-"""One video into the indexed profile: decode once, encode for fast decoding, index, verify."""
+"""One video into a profile: hash it, decode it once in order, store its pictures or its bytes, verify."""
 
 import hashlib
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from fractions import Fraction
-from typing import Any, BinaryIO
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import BinaryIO
 
 import av
-import numpy as np
-from av.error import FFmpegError
-from av.video.reformatter import ColorRange, Colorspace
 
+from rspnet_platform.ingest.indexed_profile import CODEC_SETTINGS, ENCODER, encode_indexed, index_verified
 from rspnet_platform.ingest.ingest_config import IngestConfig
-from rspnet_platform.shards.i420 import frame_to_i420
-from rspnet_platform.shards.packet_index import PacketIndex, index_packets
-from rspnet_platform.shards.packet_reader import DamagedVideoError, read_frames
+from rspnet_platform.ingest.original_profile import count_pictures, read_original
+from rspnet_platform.shards.packet_index import PacketIndex
 from rspnet_platform.videos.input_facts import InputFacts
 from rspnet_platform.videos.refusal_reasons import RefusalReason, VideoRefusedError
-from rspnet_platform.videos.sequential_decoding import open_video
-
-ENCODER = "libx264"
-# Closed groups of 32 in which up to 15 of 16 frames are disposable: most frames that a clip skips are free.
-CODEC_SETTINGS = {
-    "preset": "veryfast",
-    "tune": "fastdecode",
-    "crf": "20",
-    "g": "32",
-    "keyint_min": "32",
-    "sc_threshold": "0",
-    "bf": "15",
-    "b_strategy": "0",
-    "b-pyramid": "normal",
-    # Reads memory that nobody wrote in x264's AVX-512 code, so that equal frames give different files; with a
-    # fixed pattern of B-frames it also makes larger files of less quality.
-    "mbtree": "0",
-}
+from rspnet_platform.videos.sequential_decoding import OpenedVideo, open_video
 
 
 @dataclass(frozen=True, kw_only=True)
 class TranscodedVideo:
-    """A verified video. `sha256` is of the input's bytes, `encoded_sha256` of `data`, an MP4 file; `facts` say what
-    the input was."""
+    """A verified video. `sha256` is of the input's bytes, `encoded_sha256` of `data`: an MP4 file, or in the profile
+    `original` the input itself, with an empty index. `facts` say what the input was."""
 
     num_frames: int
     frames_per_second: float
@@ -54,33 +33,60 @@ class TranscodedVideo:
     facts: InputFacts
 
 
-def library_versions() -> tuple[str, str]:
+def library_versions(config: IngestConfig) -> tuple[str, str]:
     """(decoder, encoder) as a data set records them."""
     libavcodec = ".".join(map(str, av.library_versions["libavcodec"]))
-    return f"PyAV {av.__version__}, libavcodec {libavcodec}", f"{ENCODER} in libavcodec {libavcodec}"
+    encoder = f"{ENCODER} in libavcodec {libavcodec}" if config.profile == "indexed" else "none"
+    return f"PyAV {av.__version__}, libavcodec {libavcodec}", encoder
+
+
+def codec_settings(config: IngestConfig) -> dict[str, str]:
+    """How the videos of an ingest are encoded, beside their size; empty where they keep their own bytes."""
+    if config.profile == "original":
+        return {}
+    rate = {} if config.frames_per_second is None else {"frames_per_second": str(config.frames_per_second)}
+    return CODEC_SETTINGS | rate
 
 
 def transcode(file: BinaryIO, config: IngestConfig) -> TranscodedVideo:
     """Raises VideoRefusedError for a video that cannot or may not become part of a data set."""
-    sha256 = _hash_input(file, config.limits.max_input_bytes)
-    with open_video(file, short_side=config.short_side, limits=config.limits) as video:
-        data, num_frames = _encode(video.frames, video.frames_per_second)
-        frames_per_second, facts = float(video.frames_per_second), video.facts
-    if num_frames < config.min_num_frames:
-        detail = f"{num_frames} decoded frames; accepted: {config.min_num_frames} or more"
-        raise VideoRefusedError(RefusalReason.TOO_SHORT, detail)
-    index, height, width = _verify(data, num_frames)
+    sha256, is_original = _hash_input(file, config.limits.max_input_bytes), config.profile == "original"
+    data = read_original(file, config.limits.max_stored_bytes) if is_original else b""
+    with _open(io.BytesIO(data) if is_original else file, config) as video:
+        if is_original:
+            num_frames, height, width = count_pictures(video.frames)
+        else:
+            data, num_frames, height, width = encode_indexed(
+                video.frames, video.frames_per_second, config.limits.max_stored_bytes
+            )
+    _check_length(min(num_frames, video.facts.num_frames), config.min_num_frames)
     return TranscodedVideo(
         num_frames=num_frames,
-        frames_per_second=frames_per_second,
+        frames_per_second=float(video.frames_per_second),
         height=height,
         width=width,
         sha256=sha256,
         encoded_sha256=hashlib.sha256(data).hexdigest(),
         data=data,
-        index=index,
-        facts=replace(facts, num_frames=num_frames),
+        index=PacketIndex.empty() if is_original else index_verified(data, num_frames, height, width),
+        facts=video.facts,
     )
+
+
+def _open(file: BinaryIO, config: IngestConfig) -> AbstractContextManager[OpenedVideo]:
+    return open_video(
+        file,
+        short_side=config.short_side,
+        frames_per_second=config.frames_per_second,
+        limits=config.limits,
+        tolerance=config.tolerance,
+    )
+
+
+def _check_length(num_frames: int, min_num_frames: int) -> None:
+    if num_frames < min_num_frames:
+        detail = f"{num_frames} decoded frames; accepted: {min_num_frames} or more"
+        raise VideoRefusedError(RefusalReason.TOO_SHORT, detail)
 
 
 def _hash_input(file: BinaryIO, max_input_bytes: int) -> str:
@@ -90,57 +96,6 @@ def _hash_input(file: BinaryIO, max_input_bytes: int) -> str:
     if not num_bytes:
         raise VideoRefusedError(RefusalReason.UNREADABLE, "the file is empty")
     file.seek(0)
-    digest = hashlib.sha256()
-    while chunk := file.read(1 << 20):
-        digest.update(chunk)
+    sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # pyright: ignore[reportArgumentType]
     file.seek(0)
-    return digest.hexdigest()
-
-
-def _encode(pictures: Iterator[np.ndarray], frames_per_second: Fraction) -> tuple[bytes, int]:
-    """(MP4 bytes, number of frames); the frame rate is constant, so that a frame's index is its time."""
-    buffer, num_frames, stream = io.BytesIO(), 0, None
-    with av.open(buffer, "w", format="mp4") as output:
-        for picture in pictures:
-            if stream is None:
-                stream = _add_stream(output, picture, frames_per_second)
-            frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
-            frame.pts, frame.time_base = num_frames, 1 / frames_per_second
-            output.mux(stream.encode(frame))
-            num_frames += 1
-        if stream is not None:
-            output.mux(stream.encode(None))
-    return buffer.getvalue(), num_frames
-
-
-def _add_stream(output: Any, picture: np.ndarray, frames_per_second: Fraction) -> Any:
-    stream = output.add_stream(ENCODER, rate=frames_per_second)
-    stream.height, stream.width = picture.shape[0] * 2 // 3, picture.shape[1]
-    stream.pix_fmt = "yuv420p"
-    context = stream.codec_context
-    context.thread_count = 1
-    context.time_base = 1 / frames_per_second
-    context.options = CODEC_SETTINGS
-    context.color_range, context.colorspace = ColorRange.MPEG, Colorspace.ITU601
-    return stream
-
-
-def _verify(data: bytes, num_frames: int) -> tuple[PacketIndex, int, int]:
-    """(index, height, width) of what was written, once both ways of reading it agree."""
-    try:
-        index = index_packets(data)
-        checked = {*range(0, num_frames, 5), *range(1, num_frames, 7), num_frames - 1}
-        frames = read_frames(data, index, checked)
-        num_decoded = 0
-        with av.open(io.BytesIO(data), "r") as container:
-            for frame in container.decode(video=0):
-                if num_decoded in frames and not np.array_equal(frame_to_i420(frame), frames[num_decoded]):
-                    raise DamagedVideoError(f"frame {num_decoded} differs between the two ways of reading")
-                num_decoded += 1
-    except (FFmpegError, ValueError, DamagedVideoError) as error:
-        raise VideoRefusedError(RefusalReason.VERIFICATION_FAILED, str(error)) from error
-    if num_decoded != num_frames or index.num_frames != num_frames:
-        detail = f"{num_frames} frames went in, {num_decoded} came out of {index.num_frames} packets"
-        raise VideoRefusedError(RefusalReason.VERIFICATION_FAILED, detail)
-    height, width = frames[0].shape[0] * 2 // 3, frames[0].shape[1]
-    return index, height, width
+    return sha256

@@ -32,6 +32,12 @@ class PacketIndex:
         """One packet holds one frame."""
         return len(self.offset)
 
+    @classmethod
+    def empty(cls) -> "PacketIndex":
+        """Of a video that keeps the bytes it came with (profile `original`): it is not read by packets."""
+        columns = ("packet_offset", "packet_size", "packet_frame_index", "packet_is_key", "packet_is_disposable")
+        return cls.from_row(dict.fromkeys(columns, ()) | {"extradata": b""})
+
     def to_row(self) -> dict[str, Any]:
         """The columns `packet_*` and `extradata` of a shard's row."""
         return {
