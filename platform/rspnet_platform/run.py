@@ -12,7 +12,7 @@ from rspnet_platform.command_line import say
 from rspnet_platform.config import PretrainConfig, flatten
 from rspnet_platform.embedded_dataset import embedded_dataset
 from rspnet_platform.provenance import code_commit
-from rspnet_platform.shards.dataset import ShardedDataset, open_dataset, read_refusals
+from rspnet_platform.shards.dataset import ShardedDataset, find_version, open_dataset, read_refusals
 from rspnet_platform.stream.frame_readers import frame_reader
 from rspnet_platform.tracking import runs
 from rspnet_platform.tracking.redaction import redact
@@ -46,20 +46,30 @@ def settle(config: PretrainConfig, home: Path) -> Run:
     name = config.run.name or f"{config.recipe}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}"
     storage_uri = storage.resolve_uri(config.run.storage or str(home / "runs"))
     tracking_uri = resolve_tracking_uri(config.tracking, home)
-    dataset = open_dataset(config.data.shards or embedded_dataset(home))
+    run_uri = storage.join(storage_uri, name)
+    dataset = open_dataset_of_run(config.data.shards or embedded_dataset(home), config.data.version, run_uri)
     config = replace(
         config,
         run=replace(config.run, name=name, storage=storage_uri),
-        data=replace(config.data, shards=dataset.uri),
+        data=replace(config.data, shards=dataset.uri, version=dataset.description.version),
         tracking=replace(config.tracking, uri=redact(tracking_uri)),
     )
     return Run(
         config=config,
         name=name,
-        uri=storage.join(storage_uri, name),
+        uri=run_uri,
         tracking_uri=tracking_uri,
         dataset=dataset,
     )
+
+
+def open_dataset_of_run(shards: str, version: int | None, run_uri: str) -> ShardedDataset:
+    """Without `version` a run that has begun goes on with the version that it began on, whatever has been added since;
+    a new run takes the newest."""
+    record = RunRecord.load(run_uri)
+    if version is None and record is not None:
+        version = find_version(shards, record.dataset_sha256)  # None, for a data set that the record will refuse
+    return open_dataset(shards, version)
 
 
 def begin(run: Run, record: RunRecord | None) -> RunRecord:
@@ -90,7 +100,9 @@ def begin(run: Run, record: RunRecord | None) -> RunRecord:
         record.save(run.uri)
         runs.log_json(run.tracking_uri, run_id, params, "config.json")
         runs.log_json(run.tracking_uri, run_id, run.dataset.description.to_json(), "dataset.json")
-        runs.log_json(run.tracking_uri, run_id, read_refusals(run.dataset.uri), "refusals.json")
+        runs.log_json(
+            run.tracking_uri, run_id, read_refusals(run.dataset.uri, run.dataset.description.version), "refusals.json"
+        )
     else:
         say(f"resuming the run {run.name} ({record.stage})")
     return record

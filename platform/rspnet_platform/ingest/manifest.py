@@ -81,6 +81,7 @@ def write_dataset_files(
         schema_version=SCHEMA_VERSION,
         profile=config.profile,
         short_side=config.short_side,
+        frames_per_second=config.frames_per_second,
         num_videos=len(videos),
         num_frames=sum(videos["num_frames"].to_pylist()),
         num_refused=num_refused,

@@ -27,6 +27,7 @@ def description_uri(dataset_uri: str, version: int) -> str:
 class DatasetDescription:
     """`dataset.json` describes the newest version. It is written last: a folder without it is not a data set.
 
+    `frames_per_second` is the rate that all videos were brought to, None where each kept its own.
     `manifest_sha256` is the identity of this version (metadata and pixels of every video, in order);
     `ingest_sha256` that of the command that made it (listing of the source and settings). The numbers are of all
     videos, also of the versions before; `num_already_present` counts what the command that made this version listed
@@ -47,6 +48,7 @@ class DatasetDescription:
     encoder: str
     codec_settings: Mapping[str, str]
     created_by: str
+    frames_per_second: float | None = None
     version: int = 1
     videos_file: str = VIDEOS_NAME
     refusals_file: str = REFUSALS_NAME

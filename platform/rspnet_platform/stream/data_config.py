@@ -10,6 +10,9 @@ Decoder = Literal["pyav", "decord"]
 class DataConfig:
     """`shards`: the folder or URI that jobs/ingest.py wrote; none for the embedded data set.
 
+    `version`: of the data set, which `jobs/ingest.py --add` counts; none for the newest, and for a resumed run the one
+    that it began on.
+
     `split`: train on this split alone; a data set without splits is trained on as a whole, and "all" takes every video
     of any data set.
 
@@ -24,6 +27,7 @@ class DataConfig:
     """
 
     shards: str | None = None
+    version: int | None = None
     split: str = "train"
     num_row_groups_per_window: int = 4
     num_samples_per_visit: int = 1

@@ -10,6 +10,7 @@ RECORD = "run.json"
 
 MAY_CHANGE = (
     "data.shards",
+    "data.version",
     "scaling.",
     "run.",
     "tracking.",
@@ -20,7 +21,7 @@ MAY_CHANGE = (
     "training.num_prefetched_batches",
 )
 """What a resumed run may have differently: where and how it runs, not what it learns. (The data set itself may lie
-elsewhere; its hash must be the same.)"""
+elsewhere or have been added to; the hash of the version must be the same.)"""
 
 
 @dataclass(frozen=True, kw_only=True)
