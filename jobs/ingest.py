@@ -10,7 +10,7 @@ from typing import Any
 
 sys.path[:1] = [str(Path(__file__).resolve().parents[1] / folder) for folder in ("platform", ".")]
 
-from rspnet_platform.command_line import parse_config, run_job
+from rspnet_platform.command_line import parse_config, run_job, say
 from rspnet_platform.ingest.ingest_config import IngestConfig
 
 
@@ -24,6 +24,7 @@ def work(config: IngestConfig) -> Mapping[str, Any]:
 
     with ingest_progress() as progress:
         result = ingest(config, progress)
+    say(f"warning: {result.audit_error}" if result.audit_error else f"look at it: {result.audit}")
     return result.to_json()
 
 

@@ -43,15 +43,18 @@ def test_class_folders_become_a_readable_data_set(video_folder: Path, tmp_path: 
         "num_refused": 0,
         "refused_by_reason": {},
         "num_skipped_files": 1,
+        "num_missing_files": 0,
         "num_frames": 66,
         "output": str(output),
         "version": 1,
         "already_complete": False,
+        "audit": str(output / "audit.html"),
+        "audit_error": None,
     }
     assert calls == [(done, 6, 0) for done in range(7)]
     shards = [f"shard-{index:05d}.parquet" for index in range(3)]
-    tables = ["versions/dataset-00001.json", "videos.parquet"]
-    assert sorted(contents(output)) == ["dataset.json", "refusals.parquet", *shards, *tables]
+    tables = ["skipped_files.parquet", "versions/dataset-00001.json", "videos.parquet"]
+    assert sorted(contents(output)) == ["audit.html", "dataset.json", "refusals.parquet", *shards, *tables]
     dataset = open_dataset(str(output))
     assert dataset.description.class_names == ("down", "up")
     assert dataset.description.splits == {}

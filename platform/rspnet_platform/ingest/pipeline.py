@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rspnet_platform import storage
+from rspnet_platform.ingest.audit.write_audit import AuditError, ensure_audit
 from rspnet_platform.ingest.base_version import (
     NOTHING,
     BaseVersion,
@@ -31,9 +32,11 @@ from rspnet_platform.shards.description import DESCRIPTION_NAME, DatasetDescript
 @dataclass(frozen=True, kw_only=True)
 class IngestResult:
     """What is in the data set at `output` in the version that this command made: `num_videos`, `num_frames` and what
-    was refused count all of it, `num_added` the videos that this version has and the one before has not.
+    was refused count all of it, `num_added` the videos that this version has and the one before has not,
+    `num_missing_files` what the lists of a data set of dead links name and nobody has.
 
     `already_complete`: nothing was left to do, for the same command had made it before or nothing new was listed.
+    `audit` is the report's address; where it could not be made, `audit_error` says why, and the data set is whole.
     """
 
     num_videos: int
@@ -42,10 +45,13 @@ class IngestResult:
     num_refused: int
     refused_by_reason: Mapping[str, int]
     num_skipped_files: int
+    num_missing_files: int
     num_frames: int
     output: str
     version: int
     already_complete: bool
+    audit: str | None = None
+    audit_error: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The fields, as a job prints them."""
@@ -68,7 +74,7 @@ def ingest(config: IngestConfig, progress: Callable[[int, int, int], None] | Non
         if (finished := find_finished_version(output, ingest_sha256)) is not None:
             delete_journal_of(output, ingest_sha256)  # in case the last run ended right before that
             num_before = read_description(output, finished.version - 1).num_videos if finished.version > 1 else 0
-            return _result(
+            result = _result(
                 output,
                 finished,
                 listing,
@@ -76,13 +82,22 @@ def ingest(config: IngestConfig, progress: Callable[[int, int, int], None] | Non
                 num_already_present=finished.num_already_present,
                 already_complete=True,
             )
+            return _with_audit(result, config, listing)
         base = _base_to_add_to(output, config)
     elif config.add:
         raise ValueError(f"there is no complete data set at {output} to add to; accepted: the same without --add")
     journal = Journal(output, ingest_sha256, base.version)
     state = IngestState(output, config, base, journal, listing)
     _run(state, config, base, listing, progress or (lambda *_: None))
-    return _finish(state, config, base, journal, listing, ingest_sha256)
+    return _with_audit(_finish(state, config, base, journal, listing, ingest_sha256), config, listing)
+
+
+def _with_audit(result: IngestResult, config: IngestConfig, listing: SourceListing) -> IngestResult:
+    """The data set is complete by now, whatever happens to its report."""
+    try:
+        return replace(result, audit=ensure_audit(result.output, config, listing, result.version))
+    except AuditError as error:
+        return replace(result, audit_error=str(error))
 
 
 def _with_prefix(listing: SourceListing, prefix: str) -> SourceListing:
@@ -173,6 +188,7 @@ def _result(
         num_refused=description.num_refused,
         refused_by_reason=count_by_reason(stored_refusals(output, description.version)),
         num_skipped_files=len(listing.skipped_files),
+        num_missing_files=len(listing.missing_files),
         num_frames=description.num_frames,
         output=output,
         version=description.version,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from rspnet_platform.ingest.audit.distributions import Histogram
 from rspnet_platform.ingest.audit.formats import format_number
 
-WIDTH, HEIGHT = 400, 170
-LEFT, RIGHT, TOP, BOTTOM = 4, 396, 22, 142
+WIDTH, HEIGHT = 400, 220
+LEFT, RIGHT, TOP, BOTTOM = 4, 396, 22, 192
 NUM_TICKS = 5
 
 

@@ -67,7 +67,7 @@ def _values(report: AuditReport) -> dict[str, Any]:
         "description": report.description,
         "histograms": [
             charts.draw_histogram("Duration", report.numbers.durations_seconds, formats.format_seconds),
-            charts.draw_histogram("Frames a video", report.numbers.frame_counts),
+            charts.draw_histogram("Frames a video", report.numbers.frame_counts, lambda frames: f"{frames:,.0f}"),
         ],
         "tallies": [
             ("Frames a second", report.numbers.frame_rates),

@@ -32,24 +32,29 @@ SHORT_NUM_FRAMES = 16
 
 _SKIPPED_SCHEMA = pa.schema([("path", pa.string()), ("reason", pa.string())])
 # How a run was made, not what came out: equal data sets have equal audits.
-_UNSHOWN_SETTINGS = ("output", "num_processes")
+_UNSHOWN_SETTINGS = ("output", "num_processes", "run_on")
 
 
 class AuditError(RuntimeError):
     """The report could not be made; the data set is complete all the same."""
 
 
-def write_audit(output: str, config: IngestConfig, listing: SourceListing) -> str:
-    """Returns the page's URI. `listing` is what the ingest that made the newest version found in its source.
+def ensure_audit(output: str, config: IngestConfig, listing: SourceListing, version: int) -> str:
+    """Returns the page's URI, and makes the page where `version` is the newest one and has none yet.
 
-    Equal data sets give equal pages. Raises AuditError whatever goes wrong: nothing of the data set depends on it.
+    `listing` is what the ingest that made the version found in its source. Equal data sets give equal pages. Raises
+    AuditError whatever goes wrong: nothing of the data set depends on it.
     """
     audit_uri = storage.join(output, AUDIT_NAME)
+    skipped_uri = storage.join(output, versioned_name(SKIPPED_NAME, version))
     try:
+        if storage.exists(skipped_uri):
+            return audit_uri
         dataset = open_dataset(output)
-        name = versioned_name(SKIPPED_NAME, dataset.description.version)
-        _write_skipped(storage.join(output, name), listing.skipped)
-        storage.write_bytes(audit_uri, render_page(make_report(dataset, config, listing)).encode())
+        if dataset.description.version == version:
+            page = render_page(make_report(dataset, config, listing))
+            storage.write_bytes(audit_uri, page.encode())
+            _write_skipped(skipped_uri, listing.skipped)  # last: it tells that this version has its page
     except Exception as error:
         raise AuditError(
             f"the data set at {output} is complete, but its report {audit_uri} could not be made"
