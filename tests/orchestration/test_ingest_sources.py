@@ -1,5 +1,6 @@
 """What an ingest lists: folders, CSVs, what it skips by name, and paths that may not be opened at all."""
 
+import os
 from pathlib import Path
 
 import fsspec
@@ -38,6 +39,18 @@ def test_a_link_back_up_ends(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.mp4")
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
     assert [v.video_id for v in list_videos(str(tmp_path)).videos] == ["a/1.mp4"]
+
+
+def test_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    """No table can hold such a name: the file is refused under a readable one instead of ending the ingest."""
+    touch(tmp_path, "a/1.mp4")
+    for name in (b"a/\xff.mp4", b"a/\xfe.txt"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(b"x")
+    listing = list_videos(str(tmp_path))
+    assert [video.video_id for video in listing.videos] == ["a/1.mp4"]
+    (refusal,) = listing.refusals
+    assert (refusal.path, refusal.reason) == ("a/\\udcff.mp4", RefusalReason.UNREADABLE)
+    assert listing.skipped_files == ("a/\\udcfe.txt",)
 
 
 def test_a_csv_names_path_label_split_and_source(tmp_path: Path) -> None:

@@ -11,4 +11,4 @@ def list_folder(root: str) -> SourceListing:
         VideoSource(path=path, video_id=name, label=name.split("/")[0] if "/" in name else None)
         for name, path in files.videos.items()
     ]
-    return make_listing(root, videos, skipped=files.others)
+    return make_listing(root, videos, files.refusals, files.others)

@@ -120,4 +120,4 @@ def _list_split_folders(files: SourceFiles) -> SourceListing:
             f"{files.root} holds no video below {', '.join(_SPLITS)}; accepted: folders train/CLASS and val/CLASS,"
             " or annotations: the CSV lists"
         )
-    return make_listing(files.root, videos, skipped=[*files.others, *unlisted])
+    return make_listing(files.root, videos, files.refusals, [*files.others, *unlisted])

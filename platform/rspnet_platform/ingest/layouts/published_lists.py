@@ -101,11 +101,11 @@ def match_files(
     ]
     absent = [video for video in listed.values() if video.file not in files.videos]
     skipped = [*files.others, *_left_out(files, listed, set(unused))]
-    refusals: list[Refusal] = []
+    refusals = list(files.refusals)
     if missing_is_normal:
         skipped += [SkippedFile(path=video.file, reason=SkipReason.MISSING) for video in absent]
     else:
-        refusals = [
+        refusals += [
             Refusal(path=video.file, reason=RefusalReason.NOT_FOUND, detail=f"listed in {video.place}")
             for video in sorted(absent, key=lambda video: video.file)
         ]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from rspnet_platform import storage
 from rspnet_platform.ingest.layouts.source_listing import SkippedFile, SkipReason
+from rspnet_platform.ingest.refusals import Refusal
+from rspnet_platform.videos.refusal_reasons import RefusalReason
 
 # fmt: off
 VIDEO_EXTENSIONS = frozenset({
@@ -18,23 +20,30 @@ VIDEO_EXTENSIONS = frozenset({
 
 @dataclass(frozen=True, kw_only=True)
 class SourceFiles:
-    """`videos` maps the path relative to `root` to what opens the file; `others` are no videos by their names."""
+    """`videos` maps the path relative to `root` to what opens the file; `others` are no videos by their names,
+    and `refusals` are of names that are no text, which no table can hold."""
 
     root: str
     videos: Mapping[str, str]
     others: tuple[SkippedFile, ...]
+    refusals: tuple[Refusal, ...]
 
 
 def find_source_files(root: str) -> SourceFiles:
     """Every file at any depth. StorageError when a folder cannot be listed."""
-    videos, others = {}, []
+    videos, others, refusals = {}, [], []
     for path, name in _files_below(root):
         is_hidden = any(part.startswith(".") for part in name.split("/"))
+        printable = name.encode("utf-8", "backslashreplace").decode()
         if is_hidden or os.path.splitext(name)[1].lower() not in VIDEO_EXTENSIONS:
-            others.append(SkippedFile(path=name, reason=SkipReason.NOT_A_VIDEO))
+            others.append(SkippedFile(path=printable, reason=SkipReason.NOT_A_VIDEO))
+        elif printable != name:
+            detail = "the name is not UTF-8; accepted: the file under another name"
+            refusals.append(Refusal(path=printable, reason=RefusalReason.UNREADABLE, detail=detail))
         else:
             videos[name] = path
-    return SourceFiles(root=root, videos=videos, others=tuple(others))
+    refusals.sort(key=lambda refusal: refusal.path)
+    return SourceFiles(root=root, videos=videos, others=tuple(others), refusals=tuple(refusals))
 
 
 def _files_below(root: str) -> Iterator[tuple[str, str]]:
