@@ -73,19 +73,23 @@ def index_packets(mp4_bytes: bytes) -> PacketIndex:
         if stream.codec_context.name != "h264" or len(extradata) < 5 or extradata[0] != 1:
             raise ValueError(f"cannot index {stream.codec_context.name}; accepted: H.264 in an MP4 file (avcC)")
         length_size = (extradata[4] & 3) + 1
-        packets = [packet for packet in container.demux(stream) if packet.size]
-        kinds = [_picture_kind(bytes(packet), length_size) for packet in packets]
-    timestamps = [packet.pts for packet in packets]
+        packets = [
+            (packet.pos, packet.size, packet.pts, *_picture_kind(bytes(packet), length_size))
+            for packet in container.demux(stream)
+            if packet.size
+        ]
+    timestamps = [timestamp for _, _, timestamp, _, _ in packets]
     if not packets or None in timestamps or len(set(timestamps)) != len(packets):
         raise ValueError(f"cannot index a stream whose {len(packets)} packets have no timestamps of their own")
-    if not kinds[0][0]:
+    offsets, sizes, _, is_key, is_disposable = zip(*packets, strict=True)
+    if not is_key[0]:
         raise ValueError("cannot index a stream that does not begin with an IDR picture")
     return PacketIndex(
-        offset=np.array([packet.pos for packet in packets], np.int64),
-        size=np.array([packet.size for packet in packets], np.int32),
+        offset=np.array(offsets, np.int64),
+        size=np.array(sizes, np.int32),
         frame_index=np.argsort(np.argsort(np.array(timestamps, np.int64))).astype(np.int32),
-        is_key=np.array([is_key for is_key, _ in kinds], np.bool_),
-        is_disposable=np.array([is_disposable for _, is_disposable in kinds], np.bool_),
+        is_key=np.array(is_key, np.bool_),
+        is_disposable=np.array(is_disposable, np.bool_),
         extradata=extradata,
     )
 
