@@ -31,9 +31,14 @@ class ClipSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipPlan:
-    """The clips of one sample, in the order in which the task expects them."""
+    """The clips of one sample, in the order in which the task expects them.
+
+    `labels`: what the task has to tell (the order that clips were shuffled into, say): as many numbers for every
+    sample of a sampler, none where the clips and their speeds say it all.
+    """
 
     clips: tuple[ClipSpec, ...]
+    labels: tuple[int, ...] = ()
 
     @property
     def wanted_frames(self) -> frozenset[int]:
