@@ -16,9 +16,13 @@ import numpy as np
 
 def main(file_descriptor: int) -> None:
     """A request is a JSON object and the video's bytes; the answer a JSON object with `shape` and the pictures as
-    uint8 [frame, height, width, 3], or one with `error` alone."""
+    uint8 [frame, height, width, 3], or one with `error` alone. The first message says that there is a decord."""
     threading.Thread(target=end_with_parent, daemon=True).start()
     channel = Connection(file_descriptor)
+    import decord
+
+    decord.logging.set_level(decord.logging.QUIET)
+    channel.send_bytes(decord.__version__.encode())
     while True:
         try:
             request, video = json.loads(channel.recv_bytes()), channel.recv_bytes()

@@ -19,6 +19,7 @@ from rspnet_core.sampling.clip_plan import VideoInfo
 from rspnet_platform.shards.packet_reader import DamagedVideoError
 
 MAX_HEADER_BYTES = 10_000
+START_TIMEOUT_SECONDS = 120.0
 
 
 def decord_pictures(
@@ -49,6 +50,21 @@ class DecordChild:
             env=os.environ | {"PYTHONPATH": path},
         )
         theirs.close()
+        self._wait_until_ready()
+
+    def _wait_until_ready(self) -> None:
+        """Without a decord that loads, no video is to blame."""
+        try:
+            if self._channel.poll(START_TIMEOUT_SECONDS):
+                self._channel.recv_bytes(maxlength=MAX_HEADER_BYTES)
+                return
+        except (OSError, EOFError):
+            pass
+        self.end()
+        raise RuntimeError(
+            f"decord's process did not start: status {self._process.returncode}, and its own message above; accepted "
+            "is an installed decord, or --data.decoder pyav"
+        )
 
     @property
     def is_alive(self) -> bool:
