@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-UNLABELLED = "(no label)"
 NO_SPLIT = "(no split)"
+OTHER_SPLITS = "(other splits)"
+MAX_SPLITS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +30,12 @@ class ClassBalance:
 
 
 def class_balance(labels: Sequence[str | None], splits: Sequence[str | None]) -> ClassBalance:
-    """One label and one split a video."""
-    split_counts = Counter(split or NO_SPLIT for split in splits)
+    """One label and one split a video. All but the largest of many splits count as one."""
+    kept = {name for name, _ in Counter(splits).most_common(MAX_SPLITS)}
+    sides = [(split or NO_SPLIT) if split in kept else OTHER_SPLITS for split in splits]
+    split_counts = Counter(sides)
     names = tuple(sorted(split_counts))
-    counts = Counter((label, split or NO_SPLIT) for label, split in zip(labels, splits, strict=True) if label)
+    counts = Counter((label, side) for label, side in zip(labels, sides, strict=True) if label)
     sizes = Counter(label for label in labels if label)
     largest = max(sizes.values(), default=1)
     classes = []

@@ -52,6 +52,8 @@ class DatasetNumbers:
     durations_seconds: Histogram
     frame_counts: Histogram
     frame_rates: Tally
+    frame_rate_spread: Histogram
+    input_short_sides: Histogram
     input_sizes: Tally
     stored_sizes: Tally
     codecs: Tally
@@ -92,6 +94,8 @@ def dataset_numbers(videos: pa.Table, *, short_side: int, short_num_frames: int)
         durations_seconds=histogram(seconds),
         frame_counts=histogram(num_frames),
         frame_rates=tally(f"{rate:.2f}" for rate in rates),
+        frame_rate_spread=histogram(rates),
+        input_short_sides=histogram(np.minimum(heights, widths)),
         input_sizes=tally(_sizes(widths, heights)),
         stored_sizes=tally(_sizes(videos["width"].to_numpy(), videos["height"].to_numpy())),
         codecs=tally(videos["input_codec"].to_pylist()),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rspnet_platform.ingest.audit.dataset_numbers import DatasetNumbers, ReasonGroup
+from rspnet_platform.ingest.audit.formats import shorten
 from rspnet_platform.ingest.layouts.source_listing import SkipReason
 from rspnet_platform.videos.refusal_reasons import RefusalReason
 
@@ -12,6 +13,7 @@ UNEQUAL_CLASSES_RATIO = 10
 NOTABLE_FRACTION = 0.02
 OTHER_FRAME_RATES_FRACTION = 0.1
 MAX_NAMES = 5
+MAX_NAME_LENGTH = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +46,8 @@ def _about_splits(numbers: DatasetNumbers) -> list[Finding]:
         findings.append(
             Finding(
                 headline=f"The split divides {count(numbers.num_divided_sources, 'source')}",
-                meaning=f"Clips of {numbers.divided_source} are on more than one side: what is learnt from one side is"
-                " recognised on the other, and results come out too good.",
+                meaning=f"Clips of {names([numbers.divided_source or ''])} are on more than one side: what is learnt from"
+                " one side is recognised on the other, and results come out too good.",
             )
         )
     balance = numbers.balance
@@ -54,8 +56,8 @@ def _about_splits(numbers: DatasetNumbers) -> list[Finding]:
         if absent and len(absent) < len(balance.classes):
             findings.append(
                 Finding(
-                    headline=f"{count(len(absent), 'class', 'classes')} not in {split}",
-                    meaning=f"{names(absent)}: no result on {split} can be right about them.",
+                    headline=f"{count(len(absent), 'class', 'classes')} not in {names([split])}",
+                    meaning=f"{names(absent)}: no result on that side can be right about them.",
                 )
             )
     return findings
@@ -74,7 +76,7 @@ def _about_classes(numbers: DatasetNumbers) -> list[Finding]:
         findings.append(
             Finding(
                 headline="Very unequal classes",
-                meaning=f"{classes[0].name} has {classes[0].num_videos:,} videos, {classes[-1].name}"
+                meaning=f"{names([classes[0].name])} has {classes[0].num_videos:,} videos, {names([classes[-1].name])}"
                 f" {classes[-1].num_videos:,}. Compare accuracies per class.",
             )
         )
@@ -133,9 +135,9 @@ def _about_frames(numbers: DatasetNumbers, short_num_frames: int) -> list[Findin
     if 1 - most_frequent.fraction > OTHER_FRAME_RATES_FRACTION:
         findings.append(
             Finding(
-                headline=f"{numbers.frame_rates.num_kinds} frame rates",
-                meaning=f"{1 - most_frequent.fraction:.0%} of the videos do not have {most_frequent.name} frames a"
-                " second. Clips are cut in frames: equal motion looks faster in a video of a lower rate.",
+                headline=count(numbers.frame_rates.num_kinds, "frame rate"),
+                meaning=f"The most frequent is {most_frequent.name} frames a second, of {most_frequent.fraction:.0%}."
+                " Clips are cut in frames: equal motion looks faster in a video of a lower rate.",
             )
         )
     if numbers.num_short:
@@ -170,4 +172,4 @@ def count(number: int, singular: str, plural: str | None = None) -> str:
 def names(of: Sequence[str]) -> str:
     """The first few, and how many more."""
     more = f" and {len(of) - MAX_NAMES:,} more" if len(of) > MAX_NAMES else ""
-    return ", ".join(of[:MAX_NAMES]) + more
+    return ", ".join(shorten(name, MAX_NAME_LENGTH) for name in of[:MAX_NAMES]) + more

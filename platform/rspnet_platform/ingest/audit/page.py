@@ -65,10 +65,7 @@ def _values(report: AuditReport) -> dict[str, Any]:
         "report": report,
         "numbers": report.numbers,
         "description": report.description,
-        "histograms": [
-            charts.draw_histogram("Duration", report.numbers.durations_seconds, formats.format_seconds),
-            charts.draw_histogram("Frames a video", report.numbers.frame_counts, lambda frames: f"{frames:,.0f}"),
-        ],
+        "histograms": _histograms(report.numbers),
         "tallies": [
             ("Frames a second", report.numbers.frame_rates),
             ("Size of the input", report.numbers.input_sizes),
@@ -83,6 +80,23 @@ def _values(report: AuditReport) -> dict[str, Any]:
         "num_classes_between": len(report.numbers.balance.classes) - len(largest) - len(smallest),
         "chart": {"width": charts.WIDTH, "height": charts.HEIGHT, "bottom": charts.BOTTOM, "top": charts.TOP},
     }
+
+
+def _histograms(numbers: DatasetNumbers) -> list[charts.HistogramChart]:
+    """Tallies tell rates and sizes better, as long as they hold all of them."""
+    drawn = [
+        charts.draw_histogram("Duration", numbers.durations_seconds, formats.format_seconds),
+        charts.draw_histogram("Frames a video", numbers.frame_counts, _format_whole),
+    ]
+    if numbers.frame_rates.num_other_kinds:
+        drawn.append(charts.draw_histogram("Spread of frames a second", numbers.frame_rate_spread))
+    if numbers.input_sizes.num_other_kinds:
+        drawn.append(charts.draw_histogram("Short side of the input", numbers.input_short_sides, _format_whole))
+    return drawn
+
+
+def _format_whole(value: float) -> str:
+    return f"{value:,.0f}"
 
 
 def _versions(report: AuditReport) -> list[tuple[str, str]]:
