@@ -51,8 +51,9 @@ class DatasetNumbers:
     num_input_bytes: int
     durations_seconds: Histogram
     frame_counts: Histogram
-    frame_rates: Tally
-    frame_rate_spread: Histogram
+    input_frame_rates: Tally
+    stored_frame_rates: Tally
+    input_frame_rate_spread: Histogram
     input_short_sides: Histogram
     input_sizes: Tally
     stored_sizes: Tally
@@ -81,7 +82,7 @@ def dataset_numbers(videos: pa.Table, *, short_side: int, short_num_frames: int)
     """Of a table of VIDEOS_SCHEMA with one video or more. `num_short` counts those of fewer than `short_num_frames`
     frames, `num_enlarged` those whose input was smaller than `short_side`."""
     num_frames = videos["num_frames"].to_numpy().astype(np.int64)
-    rates = videos["frames_per_second"].to_numpy()
+    input_rates, rates = (videos[f"{side}frames_per_second"].to_numpy() for side in ("input_", ""))
     seconds = num_frames / rates
     heights, widths = videos["input_height"].to_numpy(), videos["input_width"].to_numpy()
     labels, splits = videos["label"].to_pylist(), videos["split"].to_pylist()
@@ -93,8 +94,9 @@ def dataset_numbers(videos: pa.Table, *, short_side: int, short_num_frames: int)
         num_input_bytes=int(videos["input_num_bytes"].to_numpy().sum()),
         durations_seconds=histogram(seconds),
         frame_counts=histogram(num_frames),
-        frame_rates=tally(f"{rate:.2f}" for rate in rates),
-        frame_rate_spread=histogram(rates),
+        input_frame_rates=tally(f"{rate:.2f}" for rate in input_rates),
+        stored_frame_rates=tally(f"{rate:.2f}" for rate in rates),
+        input_frame_rate_spread=histogram(input_rates),
         input_short_sides=histogram(np.minimum(heights, widths)),
         input_sizes=tally(_sizes(widths, heights)),
         stored_sizes=tally(_sizes(videos["width"].to_numpy(), videos["height"].to_numpy())),

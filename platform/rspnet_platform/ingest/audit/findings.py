@@ -46,8 +46,8 @@ def _about_splits(numbers: DatasetNumbers) -> list[Finding]:
         findings.append(
             Finding(
                 headline=f"The split divides {count(numbers.num_divided_sources, 'source')}",
-                meaning=f"Clips of {names([numbers.divided_source or ''])} are on more than one side: what is learnt from"
-                " one side is recognised on the other, and results come out too good.",
+                meaning=f"Clips of {names([numbers.divided_source or ''])} are on more than one side: what is learnt on"
+                " one is recognised on the other, and results come out too good.",
             )
         )
     balance = numbers.balance
@@ -131,11 +131,11 @@ def _about_left_out(
 
 def _about_frames(numbers: DatasetNumbers, short_num_frames: int) -> list[Finding]:
     findings = []
-    most_frequent = numbers.frame_rates.kinds[0]
+    most_frequent = numbers.stored_frame_rates.kinds[0]
     if 1 - most_frequent.fraction > OTHER_FRAME_RATES_FRACTION:
         findings.append(
             Finding(
-                headline=count(numbers.frame_rates.num_kinds, "frame rate"),
+                headline=count(numbers.stored_frame_rates.num_kinds, "frame rate"),
                 meaning=f"The most frequent is {most_frequent.name} frames a second, of {most_frequent.fraction:.0%}."
                 " Clips are cut in frames: equal motion looks faster in a video of a lower rate.",
             )
@@ -158,7 +158,7 @@ def _about_frames(numbers: DatasetNumbers, short_num_frames: int) -> list[Findin
         findings.append(
             Finding(
                 headline=f"{count(numbers.num_enlarged, 'video')} enlarged",
-                meaning="Their inputs are smaller than the stored short side.",
+                meaning="Their inputs are smaller than the short side that clips are cut from.",
             )
         )
     return findings

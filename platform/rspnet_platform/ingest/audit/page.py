@@ -67,7 +67,8 @@ def _values(report: AuditReport) -> dict[str, Any]:
         "description": report.description,
         "histograms": _histograms(report.numbers),
         "tallies": [
-            ("Frames a second", report.numbers.frame_rates),
+            ("Frames a second of the input", report.numbers.input_frame_rates),
+            ("Frames a second as stored", report.numbers.stored_frame_rates),
             ("Size of the input", report.numbers.input_sizes),
             ("Size as stored", report.numbers.stored_sizes),
             ("Codec of the input", report.numbers.codecs),
@@ -88,8 +89,8 @@ def _histograms(numbers: DatasetNumbers) -> list[charts.HistogramChart]:
         charts.draw_histogram("Duration", numbers.durations_seconds, formats.format_seconds),
         charts.draw_histogram("Frames a video", numbers.frame_counts, _format_whole),
     ]
-    if numbers.frame_rates.num_other_kinds:
-        drawn.append(charts.draw_histogram("Spread of frames a second", numbers.frame_rate_spread))
+    if numbers.input_frame_rates.num_other_kinds:
+        drawn.append(charts.draw_histogram("Spread of the input's frame rates", numbers.input_frame_rate_spread))
     if numbers.input_sizes.num_other_kinds:
         drawn.append(charts.draw_histogram("Short side of the input", numbers.input_short_sides, _format_whole))
     return drawn
