@@ -1,6 +1,7 @@
 """Makes small real videos for tests, with the faults and the properties that a test asks for."""
 
 import io
+import struct
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -78,7 +79,7 @@ def mux_again(
 ) -> bytes:
     """The video's packets in another file as they are, some left out, or at other times."""
     buffer = io.BytesIO()
-    with av.open(io.BytesIO(data)) as source, av.open(buffer, "w", format=container, options=options or {}) as output:
+    with av.open(io.BytesIO(data), "r") as source, av.open(buffer, "w", format=container, options=options or {}) as output:
         stream = output.add_stream_from_template(source.streams.video[0])
         if prepare is not None:
             prepare(stream)
@@ -90,6 +91,22 @@ def mux_again(
             packet.stream = stream
             output.mux(packet)
     return buffer.getvalue()
+
+
+def index_first(mp4: bytes) -> bytes:
+    """The MP4 file with its index before its pictures, so that it opens when its end is missing."""
+    boxes, position = {}, 0
+    while position < len(mp4):
+        size, kind = struct.unpack_from(">I4s", mp4, position)
+        boxes[kind] = mp4[position : position + size]
+        position += size
+    index = bytearray(boxes[b"moov"])
+    place = index.index(b"stco") + 8
+    num_chunks = struct.unpack_from(">I", index, place)[0]
+    for chunk in range(place + 4, place + 4 + 4 * num_chunks, 4):
+        offset = struct.unpack_from(">I", index, chunk)[0] - mp4.index(boxes[b"mdat"])
+        struct.pack_into(">I", index, chunk, len(boxes[b"ftyp"]) + len(index) + offset)
+    return boxes[b"ftyp"] + bytes(index) + boxes[b"mdat"]
 
 
 def decode_all(data: bytes) -> list[np.ndarray]:

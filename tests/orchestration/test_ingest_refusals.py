@@ -86,6 +86,7 @@ def test_the_collection_of_bad_videos(shared_data: Path, tmp_path: Path) -> None
     ]
     assert {found[name] for name in junk} == {"unreadable"}
     assert (found["audio_only.mp4"], found["one_frame.mp4"]) == ("no_video_stream", "too_short")
+    assert (found["avi_truncated_10.avi"], found["mp4_bitflips_mdat_200.mp4"]) == ("incomplete", "damaged")
     taken = {row["video_id"]: row["num_frames"] for row in open_dataset(str(output)).videos.to_pylist()}
     duplicates = [name for name, reason in found.items() if reason == "duplicate"]
     names = [
@@ -96,4 +97,4 @@ def test_the_collection_of_bad_videos(shared_data: Path, tmp_path: Path) -> None
     ]
     assert len(duplicates) == 2
     assert sorted([*duplicates, *(name for name in taken if name in names)]) == sorted(names)
-    assert (taken["two_frames.avi"], taken["avi_truncated_90.avi"], taken["fps1.mp4"]) == (2, 37, 10)
+    assert (taken["two_frames.avi"], taken["ffv1_gray.mkv"], taken["fps1.mp4"]) == (2, 30, 10)

@@ -144,7 +144,7 @@ def test_interlaced_frames_are_one_picture_each(codec: str) -> None:
     }[codec]
     flagged = encode_video(interlaced_pictures(), codec=codec, container="mpegts", options=options)
     woven = encode_video(interlaced_pictures(), options={"crf": "10", "mbtree": "0"})
-    with av.open(io.BytesIO(flagged)) as container:
+    with av.open(io.BytesIO(flagged), "r") as container:
         assert next(container.decode(video=0)).interlaced_frame
     with open_video(flagged, short_side=128) as first, open_video(woven, short_side=128) as second:
         pairs = list(zip(first.frames, second.frames, strict=True))
@@ -222,7 +222,7 @@ def test_times_may_begin_anywhere(seconds: float) -> None:
     whole = encode_video(moving_pictures(20, 48, 64))
     options = {"avoid_negative_ts": "disabled"}
     data = mux_again(whole, "mpegts", shift_ticks=int(seconds * 12_800), options=options)
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         first = next(container.decode(video=0)).time
     assert first == pytest.approx(seconds, abs=0.01)
     assert taken(data).num_frames == 20
