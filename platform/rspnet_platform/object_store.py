@@ -3,6 +3,7 @@ URI."""
 
 import errno
 import logging
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,7 +13,8 @@ from tenacity import (
     Retrying,
     retry_if_exception,
     stop_after_delay,
-    wait_exponential_jitter,
+    wait_exponential,
+    wait_random,
 )
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -22,15 +24,19 @@ READ_TIMEOUT_SECONDS = 20
 MAX_RETRYING_SECONDS = 40
 """No attempt begins later than that after the first, so that a store which stays away is an error in about a minute."""
 
+MIN_UPLOAD_BYTES_PER_SECOND = 1_000_000
+"""An upload that is slower counts as stuck: no time-out of a socket notices a receiver that has stopped reading."""
+
 _ATTEMPT_THAT_IS_SAID = 4
 _PERMANENT_ERRNOS = {
     *(errno.EINVAL, errno.EPERM, errno.EACCES, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
-    *(errno.ENOSPC, errno.ENOSYS, errno.EMSGSIZE, errno.ENAMETOOLONG, errno.EREMCHG),
+    *(errno.ENOSPC, errno.ENOSYS, errno.EMSGSIZE, errno.ENAMETOOLONG, getattr(errno, "EREMCHG", errno.ENOENT)),
 }
 _PERMANENT_BOTOCORE = ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound")
 _MISSING_PACKAGES = {"gs": "rspnet[gcs]", "gcs": "rspnet[gcs]"}
 
 T = TypeVar("T")
+_clients: dict[tuple[int, str], Any] = {}
 
 
 class StorageError(OSError):
@@ -46,7 +52,7 @@ def call(uri: str, verb: str, operation: Callable[[Any], T]) -> T:
     filesystem = _filesystem(uri)
     retrying = Retrying(
         retry=retry_if_exception(may_pass),
-        wait=wait_exponential_jitter(multiplier=0.2, max=5, jitter=0.5),
+        wait=wait_exponential(multiplier=0.2, max=5) + wait_random(0, 1),
         stop=stop_after_delay(MAX_RETRYING_SECONDS),
         before_sleep=_say_once(uri, verb),
         reraise=True,
@@ -61,6 +67,19 @@ def call(uri: str, verb: str, operation: Callable[[Any], T]) -> T:
         raise StorageError(_message(uri, verb, error, retrying.statistics)) from error
 
 
+def upload(uri: str, num_bytes: int, operation: Callable[..., None]) -> None:
+    """`call` for `operation(filesystem, **options)`, which writes `num_bytes`, as a whole or not at all."""
+    seconds = READ_TIMEOUT_SECONDS + num_bytes / MIN_UPLOAD_BYTES_PER_SECOND
+
+    def attempt(filesystem: Any) -> None:
+        operation(filesystem, **({"timeout": seconds} if filesystem.async_impl else {}))
+
+    try:
+        call(uri, "write", attempt)
+    except FileNotFoundError as error:
+        raise StorageError(f"cannot write {uri}: there is no such bucket") from error
+
+
 def may_pass(error: BaseException) -> bool:
     """Whether the same request may succeed later."""
     if isinstance(error, FileNotFoundError | PermissionError | FileExistsError | StorageError):
@@ -73,8 +92,19 @@ def may_pass(error: BaseException) -> bool:
 
 
 def _filesystem(uri: str) -> Any:
-    """fsspec keeps one for each process and thread, and makes a fresh one after a fork."""
+    """The process's own client of the store.
+
+    A forked child makes one anew and must not let go of its parent's: closing that would take the parent's connections
+    out of the event loop that they share.
+    """
     scheme = uri.split("://", 1)[0]
+    key = (os.getpid(), scheme)
+    if key not in _clients:
+        _clients[key] = _new_client(uri, scheme)
+    return _clients[key]
+
+
+def _new_client(uri: str, scheme: str) -> Any:
     try:
         filesystem: Any = fsspec.filesystem(scheme, **_options(scheme))
     except ImportError as error:
@@ -98,6 +128,7 @@ def _options(scheme: str) -> dict[str, Any]:
         }
     elif scheme in ("gs", "gcs"):
         options["requests_timeout"] = READ_TIMEOUT_SECONDS
+        logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # a traceback for each attempt, before our one error
     return options
 
 
@@ -115,10 +146,12 @@ def _say_once(uri: str, verb: str) -> Callable[[RetryCallState], None]:
 def _message(uri: str, verb: str, error: Exception, statistics: dict[str, Any]) -> str:
     message = f"cannot {verb} {uri}: {_in_short(error)}"
     if isinstance(error, PermissionError) or type(error).__name__ in _PERMANENT_BOTOCORE:
-        return f"{message}; accepted are credentials that may, from the environment or the cloud's own chain"
-    attempts = statistics.get("attempt_number", 1)
-    return message + (f" (tried {attempts} times in {statistics['delay_since_first_attempt']:.0f} s)" * (attempts > 1))
+        return f"{message}; accepted are credentials that allow it, from the environment or the cloud's own chain"
+    if not may_pass(error):
+        return message
+    attempts, seconds = statistics["attempt_number"], statistics["delay_since_first_attempt"]
+    return f"{message} (tried {'once' if attempts == 1 else f'{attempts} times'} in {seconds:.0f} s)"
 
 
 def _in_short(error: BaseException | None) -> str:
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

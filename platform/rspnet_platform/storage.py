@@ -5,7 +5,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def read_range(uri: str, start: int, num_bytes: int) -> bytes:
 def write_bytes(uri: str, data: bytes) -> None:
     """Writes the whole file or nothing: a reader never sees half of it, also after a power cut."""
     if is_remote(uri):  # one PUT, or parts that are put together at the end: an object shows only once it is whole
-        _write_remote(uri, lambda store: store.pipe_file(uri, data))
+        object_store.upload(uri, len(data), lambda store, **options: store.pipe_file(uri, data, **options))
         return
     with _naming(uri, "write"), replacing(uri) as temporary:
         temporary.write(data)
@@ -87,7 +87,8 @@ def write_bytes(uri: str, data: bytes) -> None:
 def upload_file(local_path: str, uri: str) -> None:
     """Copies a finished local file to `uri`, whole or not at all."""
     if is_remote(uri):
-        _write_remote(uri, lambda store: store.put_file(local_path, uri))
+        size = os.path.getsize(local_path)
+        object_store.upload(uri, size, lambda store, **options: store.put_file(local_path, uri, **options))
         return
     with _naming(uri, "write"), replacing(uri) as temporary, open(local_path, "rb") as source:
         shutil.copyfileobj(source, temporary, 1 << 20)
@@ -146,13 +147,6 @@ def list_files_below(uri: str) -> list[str]:
         return sorted(join(uri, path.removeprefix(folder)) for path in store.find(uri))
 
     return object_store.call(uri, "list", find)
-
-
-def _write_remote(uri: str, operation: Callable[[Any], None]) -> None:
-    try:
-        object_store.call(uri, "write", operation)
-    except FileNotFoundError as error:
-        raise StorageError(f"cannot write {uri}: there is no such bucket") from error
 
 
 def _read_fully(file: io.FileIO, num_bytes: int) -> bytes:
