@@ -12,12 +12,14 @@ class ClipBatch:
     """I420 planes stacked in rows: for a crop of S x S pixels, S rows of luma, then S/4 rows of U and S/4 of
     V.
 
-    `view_numbers` are in the order of `rspnet_core.sampling.views.VIEW_NUMBERS`.
+    `view_numbers` are in the order of `rspnet_core.sampling.views.VIEW_NUMBERS`; `labels` are the plan's, one 0 where
+    it has none.
     """
 
     planes: UInt8[Tensor, "batch num_clips time plane_rows width"]
-    view_numbers: Float[Tensor, "batch num_clips view_numbers"]
+    view_numbers: Float[Tensor, "batch num_clips time view_numbers"]
     playback_speeds: Float[Tensor, "batch num_clips"]
+    labels: Int64[Tensor, "batch num_labels"]
     video_index: Int64[Tensor, " batch"]
     epoch: Int64[Tensor, " batch"]
 

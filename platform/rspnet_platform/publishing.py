@@ -41,6 +41,7 @@ def encoder_input(run: Run) -> EncoderInput:
         short_side=run.dataset.description.short_side,
         num_clips=evaluation.retrieval_protocol.num_clips,
         pooling=evaluation.retrieval_protocol.pooling,
+        normalisation=task.normalisation,
     )
 
 

@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, get_args
 
-from rspnet_core.encoders import check_encoder_name
+from rspnet_core.pretext.task_config import TaskConfig, check_choice, check_not_negative, check_positive
 from rspnet_core.sampling.speed_pairs import SpeedPairSampler
-from rspnet_core.sampling.views import ViewConfig
 
 InstancePositives = Literal["both", "other_speed", "same_speed"]
 EnqueuedKeys = Literal["other_speed", "same_speed"]
@@ -13,7 +12,7 @@ HeadKind = Literal["linear", "mlp"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class RSPNetConfig:
+class RSPNetConfig(TaskConfig):
     """Relative speed perception and appearance-focused video instance discrimination on one encoder.
 
     `ranking_margin` is in cosine units and `ranking_weight` stands outside the hinge, so that neither depends
@@ -34,11 +33,8 @@ class RSPNetConfig:
     """
 
     task_name: ClassVar[str] = "rspnet"
-    """The key in `PRETEXT_TASKS`."""
 
-    encoder: str = "r3d_18"
     clips: SpeedPairSampler = field(default_factory=SpeedPairSampler)
-    view: ViewConfig = field(default_factory=ViewConfig)
     embedding_dim: int = 128
     head: HeadKind = "linear"
     temperature: float = 0.07
@@ -53,13 +49,9 @@ class RSPNetConfig:
     shuffle_batch_norm: bool = True
 
     def __post_init__(self) -> None:
-        check_encoder_name(self.encoder)
-        for name in ("temperature", "embedding_dim", "queue_size"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; accepted are numbers above 0")
-        for name in ("ranking_margin", "ranking_weight", "instance_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; accepted are numbers from 0 on")
+        super().__post_init__()
+        check_positive(self, "temperature", "embedding_dim", "queue_size")
+        check_not_negative(self, "ranking_margin", "ranking_weight", "instance_weight")
         if self.ranking_margin > 2:
             raise ValueError(f"ranking_margin is {self.ranking_margin}; cosines differ by 2 at the most")
         if self.ranking_weight == 0 and self.instance_weight == 0:
@@ -71,5 +63,4 @@ class RSPNetConfig:
             ("enqueued_keys", EnqueuedKeys),
             ("head", HeadKind),
         ):
-            if getattr(self, name) not in get_args(accepted):
-                raise ValueError(f"{name} is {getattr(self, name)!r}; accepted are {', '.join(get_args(accepted))}")
+            check_choice(self, name, get_args(accepted))

@@ -17,6 +17,7 @@ class PretextBatch:
 
     clips: Float[Tensor, "batch num_clips channel time height width"]
     playback_speeds: Float[Tensor, "batch num_clips"]
+    labels: Int64[Tensor, "batch num_labels"]
     video_index: Int64[Tensor, " batch"]
 
 

@@ -1,7 +1,7 @@
 """What a pretext task asks of a video: explicit frame indices, so that speed, loops and strides are data."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -46,6 +46,7 @@ class ClipPlan:
         return frozenset(index for clip in self.clips for index in clip.frame_indices)
 
 
+@runtime_checkable
 class ClipSampler(Protocol):
     """Plans a sample of a video. Implementations are frozen dataclasses of plain values: they travel to
     decode workers."""

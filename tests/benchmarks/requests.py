@@ -10,7 +10,7 @@ from rspnet_core.sampling.clip_plan import ClipPlan, VideoInfo
 from rspnet_core.sampling.speed_pairs import SpeedPairSampler
 from rspnet_core.sampling.views import ViewConfig
 
-RECIPE = SampleRecipe(sampler=SpeedPairSampler(), view=ViewConfig(), seed=0)
+RECIPE = SampleRecipe(sampler=SpeedPairSampler(), views=(ViewConfig(),), seed=0)
 """RSPNet's published sample: three clips of 16 frames, random crops resized to 112 x 112."""
 
 

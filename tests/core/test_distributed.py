@@ -39,6 +39,7 @@ def build_batch(rows: slice) -> PretextBatch:
     return PretextBatch(
         clips=clips[rows],
         playback_speeds=torch.ones(GLOBAL_BATCH, 3)[rows],
+        labels=torch.zeros(GLOBAL_BATCH, 1).long()[rows],
         video_index=torch.arange(GLOBAL_BATCH)[rows],
     )
 

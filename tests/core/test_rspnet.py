@@ -17,6 +17,7 @@ def make_batch(batch_size: int = 4, size: int = 16) -> PretextBatch:
     return PretextBatch(
         clips=torch.randn(batch_size, 3, 3, 4, size, size),
         playback_speeds=torch.tensor([[1.0, 1.0, 2.0]]).expand(batch_size, 3),
+        labels=torch.zeros(batch_size, 1).long(),
         video_index=torch.arange(batch_size),
     )
 

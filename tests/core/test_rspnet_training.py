@@ -20,7 +20,9 @@ def gratings() -> PretextBatch:
     phases = 0.5 * torch.arange(4) * speeds[:, :, None] + 6 * torch.rand(8, 3, 1)
     waves = torch.sin(0.8 * torch.arange(16) - phases[..., None])[:, :, None, :, None]
     clips = torch.randn(8, 1, 3, 1, 1, 1) + waves.expand(8, 3, 3, 4, 16, 16)
-    return PretextBatch(clips=clips, playback_speeds=speeds, video_index=torch.arange(8))
+    return PretextBatch(
+        clips=clips, playback_speeds=speeds, labels=torch.zeros(8, 1).long(), video_index=torch.arange(8)
+    )
 
 
 def run_steps(task: RSPNet, optimizer: Optimizer, steps: range, batch: PretextBatch) -> list[StepReport]:

@@ -14,7 +14,12 @@ CONFIG = OptimizerConfig(
     weight_decay=0.0,
     schedule=ScheduleConfig(warmup_fraction=0.5),
 )
-BATCH = PretextBatch(clips=torch.ones(4, 1, 3, 1, 1, 1), playback_speeds=torch.ones(4, 1), video_index=torch.arange(4))
+BATCH = PretextBatch(
+    clips=torch.ones(4, 1, 3, 1, 1, 1),
+    playback_speeds=torch.ones(4, 1),
+    labels=torch.zeros(4, 1).long(),
+    video_index=torch.arange(4),
+)
 
 
 class Slope(PretextTask):

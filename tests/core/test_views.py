@@ -10,7 +10,7 @@ from rspnet_core.sampling.views import IDENTITY_NUMBERS, VIEW_NUMBERS, CentreVie
 def test_crops_are_even_and_inside_the_frame(height: int, width: int, generator: np.random.Generator):
     """Chroma planes of half the size crop exactly, for odd and for extreme frames too."""
     for _ in range(300):
-        crop = ViewConfig().draw(generator, height=height, width=width).crop
+        crop = ViewConfig().draw(generator, height=height, width=width, num_frames=2).crops[0]
         assert not any(number % 2 for number in crop)
         assert crop.top >= 0
         assert crop.left >= 0
@@ -20,7 +20,7 @@ def test_crops_are_even_and_inside_the_frame(height: int, width: int, generator:
 
 def test_crops_reach_every_corner_and_keep_to_area_and_aspect(generator: np.random.Generator):
     """Boxes touch all four sides of the frame, cover 40 to 100 % of it, at aspect ratios of 3/4 to 4/3."""
-    crops = [ViewConfig().draw(generator, height=240, width=240).crop for _ in range(2000)]
+    crops = [ViewConfig().draw(generator, height=240, width=240, num_frames=2).crops[0] for _ in range(2000)]
     areas = [crop.height * crop.width / 240**2 for crop in crops]
     aspects = [crop.width / crop.height for crop in crops]
     assert 0.38 < min(areas) < 0.45 < 0.95 < max(areas) <= 1
@@ -32,13 +32,17 @@ def test_crops_reach_every_corner_and_keep_to_area_and_aspect(generator: np.rand
 
 def test_numbers_keep_to_their_ranges(generator: np.random.Generator):
     """Each number in `VIEW_NUMBERS` covers its configured range and nothing else."""
-    config = ViewConfig(blur_probability=0.5)
-    drawn = np.array([config.draw(generator, height=64, width=64).numbers for _ in range(2000)])
+    config = ViewConfig(blur_probability=0.5, solarise_probability=0.3, solarise_threshold=0.4, channel_probability=0.6)
+    drawn = np.array([config.draw(generator, height=64, width=64, num_frames=1).numbers[0] for _ in range(2000)])
     columns = dict(zip(VIEW_NUMBERS, drawn.T, strict=True))
     for name in ("brightness", "contrast", "saturation"):
         assert 0.6 <= columns[name].min() < 0.62 < 1.38 < columns[name].max() <= 1.4
     assert -0.4 <= columns["hue"].min() < -0.38 < 0.38 < columns["hue"].max() <= 0.4
-    assert set(columns["jitter_order"]) == set(range(24))
+    assert set(columns["channel"]) == {0, 1, 2, 3}
+    assert 0.55 < (columns["channel"] > 0).mean() < 0.65
+    assert set(columns["solarise"]) == {0, np.float32(0.4)}
+    assert 0.25 < (columns["solarise"] > 0).mean() < 0.35
+    assert set(columns["contrast_of_frame"]) == {0}
     assert 0.45 < columns["flip"].mean() < 0.55
     assert 0.16 < columns["grayscale"].mean() < 0.24
     blurred = columns["blur_sigma"] > 0
@@ -48,17 +52,55 @@ def test_numbers_keep_to_their_ranges(generator: np.random.Generator):
 
 def test_switching_an_operation_off_leaves_the_others():
     """Without flips the same stream still draws the same crop and colours."""
-    with_flip = ViewConfig().draw(np.random.default_rng(5), height=64, width=80)
-    without = ViewConfig(flip_probability=0.0).draw(np.random.default_rng(5), height=64, width=80)
-    assert with_flip.crop == without.crop
-    assert with_flip.numbers[1:] == without.numbers[1:]
+    with_flip = ViewConfig().draw(np.random.default_rng(5), height=64, width=80, num_frames=2)
+    without = ViewConfig(flip_probability=0.0).draw(np.random.default_rng(5), height=64, width=80, num_frames=2)
+    assert with_flip.crops == without.crops
+    np.testing.assert_array_equal(with_flip.numbers[:, 1:], without.numbers[:, 1:])
+
+
+def test_a_view_is_consistent_in_time():
+    """All frames of a clip share every number and one crop."""
+    view = ViewConfig().draw(np.random.default_rng(5), height=64, width=80, num_frames=4)
+    assert len(view.crops) == 1
+    assert view.numbers.shape == (4, len(VIEW_NUMBERS))
+    assert (view.numbers == view.numbers[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("operation", "columns"),
+    [
+        ("crop", set()),
+        ("flip", {"flip"}),
+        ("channel", {"channel"}),
+        ("grayscale", {"grayscale"}),
+        ("jitter", {"brightness", "contrast", "saturation", "hue"}),
+        ("blur", {"blur_sigma"}),
+        ("solarise", {"solarise"}),
+    ],
+)
+def test_one_operation_per_frame_leaves_the_others_consistent(operation, columns: set[str]):
+    """What is named in `per_frame` differs between frames; everything else is what it was without."""
+    halves = {f"{name}_probability": 0.5 for name in ("flip", "channel", "grayscale", "blur", "solarise")}
+    plain = ViewConfig(**halves).draw(np.random.default_rng(3), height=64, width=80, num_frames=32)
+    view = ViewConfig(**halves, per_frame=(operation,)).draw(
+        np.random.default_rng(3), height=64, width=80, num_frames=32
+    )
+    differing = {name for name, column in zip(VIEW_NUMBERS, view.numbers.T, strict=True) if len(set(column)) > 1}
+    assert differing == columns
+    assert len(set(view.crops)) == (1 if operation != "crop" else len(view.crops))
+    assert len(view.crops) == (1 if operation != "crop" else 32)
+    untouched = [i for i, name in enumerate(VIEW_NUMBERS) if name not in columns | {"contrast_of_frame"}]
+    np.testing.assert_array_equal(view.numbers[:, untouched], plain.numbers[:, untouched])
+    assert set(view.numbers[:, VIEW_NUMBERS.index("contrast_of_frame")]) == {float(operation == "jitter")}
 
 
 def test_centre_crop_by_hand():
     """The largest even square, its corner on an even pixel."""
     assert centre_crop(100, 171) == (0, 34, 100, 100)
     assert centre_crop(101, 64) == (18, 0, 64, 64)
-    assert CentreView().draw(None, height=64, width=64).numbers == IDENTITY_NUMBERS
+    view = CentreView().draw(None, height=64, width=64, num_frames=3)
+    assert view.crops == ((0, 0, 64, 64),)
+    assert view.numbers.tolist() == np.tile(np.float32(IDENTITY_NUMBERS), (3, 1)).tolist()
 
 
 @pytest.mark.parametrize(
@@ -70,6 +112,7 @@ def test_centre_crop_by_hand():
         {"flip_probability": 2.0},
         {"brightness": -1.0},
         {"blur_sigma": (0.0, 1.0)},
+        {"solarise_threshold": 0.0},
     ],
 )
 def test_a_wrong_value_is_refused_by_name(field: dict):

@@ -20,7 +20,7 @@ from rspnet_platform.train.train_config import ScalingOptions
 from rspnet_core.sampling.speed_pairs import SpeedPairSampler
 from rspnet_core.sampling.views import ViewConfig
 
-RECIPE = SampleRecipe(sampler=SpeedPairSampler(num_frames_per_clip=4), view=ViewConfig(crop_size=32), seed=7)
+RECIPE = SampleRecipe(sampler=SpeedPairSampler(num_frames_per_clip=4), views=(ViewConfig(crop_size=32),), seed=7)
 BATCH = 8
 
 pytestmark = pytest.mark.usefixtures("ray_of_two_cpus")

@@ -17,7 +17,7 @@ from rspnet_core.sampling.speed_pairs import SpeedPairSampler
 from rspnet_core.sampling.views import CentreView, CropBox, ViewConfig
 from tests.videos import decode_all
 
-RECIPE = SampleRecipe(sampler=SpeedPairSampler(num_frames_per_clip=4), view=ViewConfig(crop_size=32), seed=7)
+RECIPE = SampleRecipe(sampler=SpeedPairSampler(num_frames_per_clip=4), views=(ViewConfig(crop_size=32),), seed=7)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def planes_of(picture: np.ndarray) -> list[np.ndarray]:
 def test_a_centre_crop_without_resizing_is_a_cut_of_the_decoded_frames(video):
     """Every clip, frame and plane, bit for bit, of a video of 64 x 80 at a crop of 64."""
     recipe = SampleRecipe(
-        sampler=EvenlySpacedSampler(num_clips=3, num_frames_per_clip=4), view=CentreView(crop_size=64), seed=0
+        sampler=EvenlySpacedSampler(num_clips=3, num_frames_per_clip=4), views=(CentreView(crop_size=64),), seed=0
     )
     pictures = decode_all(bytes(video.data))
     sample = decode_sample(video, 0, recipe)
@@ -53,7 +53,7 @@ def test_a_crop_is_resized_plane_by_plane(video):
     """Against torch's bilinear resize of each plane's own part, within one level of rounding."""
     [picture] = decode_all(bytes(video.data))[:1]
     crop = CropBox(top=6, left=20, height=40, width=30)
-    [found] = crop_and_resize([picture], crop, 32)
+    [found] = crop_and_resize([picture], [crop], 32)
     for scale, plane, out in zip((1, 2, 2), planes_of(picture), planes_of(found), strict=True):
         top, left, height, width = (side // scale for side in crop)
         part = torch.from_numpy(plane[top : top + height, left : left + width].astype(np.float32))
@@ -75,7 +75,7 @@ def test_each_epoch_and_seed_draws_anew(video, part):
     def drawn(epoch: int, seed: int = 7) -> bytes:
         if part == "views":
             return decode_sample(video, epoch, replace(RECIPE, seed=seed)).view_numbers.tobytes()
-        recipe = replace(RECIPE, seed=seed, view=CentreView(crop_size=32))
+        recipe = replace(RECIPE, seed=seed, views=(CentreView(crop_size=32),))
         return decode_sample(video, epoch, recipe).planes.tobytes()
 
     assert drawn(0) == drawn(0)

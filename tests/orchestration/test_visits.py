@@ -38,7 +38,7 @@ class CountingReader(IndexedReader):
 
 
 RECIPE = SampleRecipe(
-    sampler=SpeedPairSampler(num_frames_per_clip=4), view=ViewConfig(crop_size=32), seed=7, reader=CountingReader()
+    sampler=SpeedPairSampler(num_frames_per_clip=4), views=(ViewConfig(crop_size=32),), seed=7, reader=CountingReader()
 )
 
 
@@ -129,7 +129,7 @@ def visited_videos(share: Share) -> list[EncodedVideo]:
 
 
 def make_stream(plan: StreamPlan, crop_size: int) -> TrainingStream:
-    recipe = SampleRecipe(sampler=SpeedPairSampler(), view=ViewConfig(crop_size=crop_size), seed=0)
+    recipe = SampleRecipe(sampler=SpeedPairSampler(), views=(ViewConfig(crop_size=crop_size),), seed=0)
     return TrainingStream(
         plan=plan,
         recipe=recipe,

@@ -46,12 +46,13 @@ class EmbeddingActor:
         use_all_cores_of(self.device, num_processes=1)
         self.encoders = {name: encoder.to(self.device) for name, encoder in ray.get(encoders).items()}
         self.pooling: Pooling = encoder_input.pooling
+        self.normalisation = encoder_input.normalisation
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         planes = torch.from_numpy(batch["planes"].copy()).to(self.device)
         view_numbers = torch.from_numpy(batch["view_numbers"].copy()).to(self.device)
         with torch.inference_mode():
-            clips = to_clips(planes, view_numbers)
+            clips = to_clips(planes, view_numbers, self.normalisation)
             features = {
                 name: embed_videos(encoder, clips, self.pooling).float().cpu().numpy()
                 for name, encoder in self.encoders.items()
@@ -74,7 +75,7 @@ def embed_dataset(
     profile `original`; see DataConfig."""
     recipe = SampleRecipe(
         sampler=encoder_input.sampler,
-        view=CentreView(crop_size=encoder_input.crop_size),
+        views=(CentreView(crop_size=encoder_input.crop_size),),
         seed=0,
         reader=frame_reader(dataset.description, decoder),
     )

@@ -6,10 +6,11 @@ from typing import Any, get_args
 
 from rspnet_core.encoders import check_encoder_name
 from rspnet_core.evaluation.retrieval_protocol import Pooling
+from rspnet_core.normalisation import NormalisationName, check_normalisation
 from rspnet_core.sampling.evenly_spaced import EvenlySpacedSampler
 from rspnet_core.sampling.frame_indices import PastTheEnd, check_past_the_end
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +29,10 @@ class EncoderInput:
     num_clips: int = 10
     pooling: Pooling = "average"
     past_the_end: PastTheEnd = "loop"
+    normalisation: NormalisationName = "imagenet"
 
     def __post_init__(self) -> None:
+        check_normalisation(self.normalisation)
         for name in ("num_frames_per_clip", "frame_stride", "num_clips"):
             _check_whole_number(name, getattr(self, name))
         for name in ("crop_size", "short_side"):
@@ -70,10 +73,12 @@ class EncoderCard:
 
     @classmethod
     def from_json_dict(cls, content: Mapping[str, Any]) -> "EncoderCard":
-        """Raises ValueError for another schema version, an unknown or missing key, or a refused value."""
+        """Raises ValueError for an unknown schema version, an unknown or missing key, or a refused value."""
         rest = dict(content)
-        if (version := rest.pop("schema_version", None)) != SCHEMA_VERSION:
-            raise ValueError(f"encoder card has schema_version {version!r}; accepted is {SCHEMA_VERSION}")
+        if (version := rest.pop("schema_version", None)) not in (1, SCHEMA_VERSION):
+            raise ValueError(f"encoder card has schema_version {version!r}; accepted are 1 and {SCHEMA_VERSION}")
+        if version == 1 and isinstance(rest.get("input"), Mapping):
+            rest["input"] = {"normalisation": "imagenet", **rest["input"]}  # there was no other
         _check_keys("encoder card", rest, cls)
         _check_keys("encoder card's input", rest["input"], EncoderInput)
         return cls(**{**rest, "input": EncoderInput(**rest["input"])})

@@ -12,7 +12,7 @@ from rspnet_core.augmentation import to_clips
 from rspnet_core.encoders.video_encoder import VideoEncoder
 from rspnet_core.evaluation.features import embed_videos
 from rspnet_core.sampling.clip_plan import ClipPlan, ClipSampler, VideoInfo
-from rspnet_core.sampling.views import IDENTITY_NUMBERS, CentreView
+from rspnet_core.sampling.views import centre_crop, identity_numbers
 from rspnet_platform.inference.encoder_card import EncoderCard, EncoderInput
 from rspnet_platform.stream.crops import crop_and_resize
 from rspnet_platform.videos.refusal_reasons import VideoRefusedError
@@ -59,9 +59,9 @@ class VideoEmbedder:
     def _embed_planes(self, planes: np.ndarray) -> np.ndarray:
         device = next(self._encoder.parameters()).device
         batch = torch.from_numpy(planes)[None].to(device)
-        numbers = torch.tensor(IDENTITY_NUMBERS, device=device).expand(1, len(planes), -1)
+        numbers = torch.from_numpy(identity_numbers(planes.shape[1])).to(device).expand(1, len(planes), -1, -1)
         with torch.inference_mode():
-            clips = to_clips(batch, numbers)
+            clips = to_clips(batch, numbers, self._card.input.normalisation)
             return embed_videos(self._encoder, clips, self._card.input.pooling)[0].cpu().numpy()
 
 
@@ -69,9 +69,9 @@ def clip_planes(open_frames: OpenFrames, config: EncoderInput) -> np.ndarray:
     """uint8 [num_clips, time, crop_size * 3 // 2, crop_size]: a video's clips, cropped to the centre."""
     plan, frames = read_clips(open_frames, config.sampler)
     plane_rows, width = next(iter(frames.values())).shape
-    crop = CentreView(crop_size=config.crop_size).draw(None, height=plane_rows * 2 // 3, width=width).crop
+    crop = centre_crop(plane_rows * 2 // 3, width)
     clips = ([frames[index] for index in clip.frame_indices] for clip in plan.clips)
-    return np.stack([crop_and_resize(clip, crop, config.crop_size) for clip in clips])
+    return np.stack([crop_and_resize(clip, [crop], config.crop_size) for clip in clips])
 
 
 def read_clips(open_frames: OpenFrames, sampler: ClipSampler) -> tuple[ClipPlan, Frames]:

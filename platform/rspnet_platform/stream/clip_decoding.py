@@ -21,30 +21,41 @@ class View(Protocol):
     @property
     def crop_size(self) -> int: ...
 
-    def draw(self, generator: np.random.Generator, *, height: int, width: int) -> ViewParameters: ...
+    def draw(self, generator: np.random.Generator, *, height: int, width: int, num_frames: int) -> ViewParameters: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleRecipe:
     """All that decides a sample beside its video and epoch. Plain values: it travels to decode workers.
 
-    `reader` is that of the data set's profile: see `frame_reader`.
+    `views`: of augmentation group 0, 1, ..., and again from the first on; all crop to one size. `reader` is that of
+    the data set's profile: see `frame_reader`.
     """
 
     sampler: ClipSampler
-    view: View
+    views: tuple[View, ...]
     seed: int
     reader: FrameReader = field(default_factory=IndexedReader)
+
+    def __post_init__(self) -> None:
+        sizes = {view.crop_size for view in self.views}
+        if len(sizes) != 1:
+            raise ValueError(f"views crop to {sorted(sizes) or 'nothing'}; accepted: one or more, of one crop_size")
+
+    @property
+    def crop_size(self) -> int:
+        return self.views[0].crop_size
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """planes: uint8 [num_clips, time, crop_size * 3 // 2, crop_size]; view_numbers: float32 [num_clips, view_numbers];
-    playback_speeds: float32 [num_clips]."""
+    """planes: uint8 [num_clips, time, crop_size * 3 // 2, crop_size]; view_numbers: float32 [num_clips, time,
+    view_numbers]; playback_speeds: float32 [num_clips]; labels: int64 [num_labels], one 0 for a plan without any."""
 
     planes: np.ndarray
     view_numbers: np.ndarray
     playback_speeds: np.ndarray
+    labels: np.ndarray
 
 
 def decode_sample(video: EncodedVideo, epoch: int, recipe: SampleRecipe) -> Sample:
@@ -80,15 +91,16 @@ def cut_sample(
     planes = [
         crop_and_resize(
             [frames[i] for i in clip.frame_indices],
-            views[clip.augmentation_group].crop,
-            recipe.view.crop_size,
+            views[clip.augmentation_group].crops,
+            recipe.crop_size,
         )
         for clip in plan.clips
     ]
     return Sample(
         planes=np.stack(planes),
-        view_numbers=np.array([views[clip.augmentation_group].numbers for clip in plan.clips], dtype=np.float32),
+        view_numbers=np.stack([views[clip.augmentation_group].numbers for clip in plan.clips]),
         playback_speeds=np.array([clip.playback_speed for clip in plan.clips], dtype=np.float32),
+        labels=np.array(plan.labels or (0,), dtype=np.int64),
     )
 
 
@@ -96,10 +108,11 @@ def draw_views(plan: ClipPlan, video: VideoInfo, epoch: int, recipe: SampleRecip
     """One view for each augmentation group, each from a stream of its own."""
     groups = {clip.augmentation_group for clip in plan.clips}
     return {
-        group: recipe.view.draw(
+        group: recipe.views[group % len(recipe.views)].draw(
             random_stream(recipe.seed, epoch, video.video_index, f"augmentation/{group}"),
             height=video.height,
             width=video.width,
+            num_frames=recipe.sampler.num_frames_per_clip,
         )
         for group in groups
     }

@@ -176,4 +176,4 @@ def num_executions_before(data_context: DataContext | None) -> int:
 def sample_num_bytes(recipe: SampleRecipe) -> int:
     """Bytes of a sample's planes, which are nearly all of it."""
     frames = recipe.sampler.num_clips * recipe.sampler.num_frames_per_clip
-    return frames * recipe.view.crop_size**2 * 3 // 2
+    return frames * recipe.crop_size**2 * 3 // 2

@@ -9,9 +9,10 @@ from rspnet_core.sampling.views import CropBox
 
 
 def crop_and_resize(
-    frames: Sequence[np.ndarray], crop: CropBox, crop_size: int, out: np.ndarray | None = None
+    frames: Sequence[np.ndarray], crops: Sequence[CropBox], crop_size: int, out: np.ndarray | None = None
 ) -> np.ndarray:
-    """I420 frames [height * 3 // 2, width] of one clip -> uint8 [time, crop_size * 3 // 2, crop_size].
+    """I420 frames [height * 3 // 2, width] of one clip -> uint8 [time, crop_size * 3 // 2, crop_size]. `crops`: one box
+    for all frames, or one for each.
 
     Luma and chroma are resized each in their own plane, bilinearly and without antialiasing, as the published code
     resizes RGB; aspect is squashed to a square. `out`, where given, is a C-contiguous array of the result's shape.
@@ -20,8 +21,9 @@ def crop_and_resize(
     assert out is None or out.flags.c_contiguous, "chroma would be resized into a copy"
     clip = np.empty((len(frames), crop_size * 3 // 2, crop_size), np.uint8) if out is None else out
     out_luma, out_chroma = clip[:, :crop_size], clip[:, crop_size:].reshape(len(frames), 2, half, half)
-    inside, half_inside = crop_slices(crop), crop_slices(CropBox(*(value // 2 for value in crop)))
-    for frame, to_luma, (to_u, to_v) in zip(frames, out_luma, out_chroma, strict=True):
+    boxes = crops if len(crops) > 1 else [crops[0]] * len(frames)
+    for frame, crop, to_luma, (to_u, to_v) in zip(frames, boxes, out_luma, out_chroma, strict=True):
+        inside, half_inside = crop_slices(crop), crop_slices(CropBox(*(value // 2 for value in crop)))
         luma, (u, v) = split_planes(frame)
         resize_into(to_luma, luma[inside])
         resize_into(to_u, u[half_inside])

@@ -7,12 +7,11 @@ import ray.train
 from ray.train import CheckpointConfig, DataConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchTrainer
 
-from rspnet_core.sampling.clip_plan import ClipSampler
 from rspnet_platform import runtime, storage
 from rspnet_platform.config import PretrainConfig
 from rspnet_platform.shards.dataset import ShardedDataset
 from rspnet_platform.stream.clip_dataset import execution_options
-from rspnet_platform.stream.clip_decoding import SampleRecipe, View
+from rspnet_platform.stream.clip_decoding import SampleRecipe
 from rspnet_platform.stream.consumed import ConsumedVideos
 from rspnet_platform.stream.cpu_budget import Budget, Claim, fitting_cpus_per_worker
 from rspnet_platform.stream.damage import DamageLedger
@@ -52,13 +51,11 @@ def plan_stream(config: PretrainConfig, dataset: ShardedDataset, run_uri: str) -
         num_samples_per_visit=config.data.num_samples_per_visit,
         consumed=ConsumedVideos(num_videos=dataset.description.num_videos, num_videos_per_epoch=len(video_indices)),
     )
-    sampler: ClipSampler = config.task.clips
-    view: View = config.task.view
     return TrainingStream(
         plan=plan,
         recipe=SampleRecipe(
-            sampler=sampler,
-            view=view,
+            sampler=config.task.clips,
+            views=config.task.views,
             seed=config.training.seed,
             reader=frame_reader(dataset.description, config.data.decoder),
         ),

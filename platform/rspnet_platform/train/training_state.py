@@ -69,8 +69,9 @@ class TrainingState:
             config=self.config.optimizer,
             global_batch_size=self.config.training.global_batch_size,
             batch=PretextBatch(
-                clips=to_clips(batch.planes, batch.view_numbers),
+                clips=to_clips(batch.planes, batch.view_numbers, self.config.task.normalisation),
                 playback_speeds=batch.playback_speeds,
+                labels=batch.labels,
                 video_index=batch.video_index,
             ),
             context=StepContext(step=self.step, num_steps=self.num_steps, seed=self.config.training.seed),
