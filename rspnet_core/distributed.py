@@ -7,6 +7,7 @@ import torch
 import torch.distributed as dist
 from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
 from rspnet_core.random_streams import purpose_key
 
@@ -28,6 +29,33 @@ def all_gather_no_grad(tensor: Shaped[Tensor, "batch *rest"]) -> Shaped[Tensor, 
     gathered = tensor.new_empty(world_size() * len(tensor), *tensor.shape[1:])
     dist.all_gather_into_tensor(gathered, tensor.contiguous())
     return gathered
+
+
+def all_gather_with_gradient(tensor: Float[Tensor, "batch *rest"]) -> Float[Tensor, "global_batch *rest"]:
+    """All workers' rows in the order of their ranks, with the gradient of every worker's loss in them.
+
+    The backward pass sums a row's gradient over the workers and hands it to the worker that the row came from. A loss
+    that averages over its own worker's anchors, against candidates from all, then needs no factor:
+    DistributedDataParallel's mean over workers makes it exactly the gradient of the mean over the global batch.
+    (Gradient through the own rows alone would lose what the other workers' anchors say of them.) Every worker brings
+    equally many rows, and runs the backward pass if one does: it is a collective too.
+    """
+    return tensor if world_size() == 1 else _GatherWithGradient.apply(tensor)
+
+
+class _GatherWithGradient(torch.autograd.Function):
+    """Our own, since torch deprecates `torch.distributed.nn.functional.all_gather` in favour of a private module."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, tensor: Tensor) -> Tensor:  # noqa: ARG004
+        return all_gather_no_grad(tensor)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, *grad_outputs: Tensor) -> Tensor:  # noqa: ARG004
+        [gradient] = grad_outputs
+        mine = gradient.new_empty(len(gradient) // world_size(), *gradient.shape[1:])
+        dist.reduce_scatter_tensor(mine, gradient.contiguous())
+        return mine
 
 
 @torch.no_grad()

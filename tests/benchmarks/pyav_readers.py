@@ -6,7 +6,8 @@ from typing import Any
 import av
 import numpy as np
 from rspnet_platform.shards.dataset import open_dataset
-from rspnet_platform.shards.packet_reader import read_frames
+from rspnet_platform.shards.i420 import frame_planes
+from rspnet_platform.shards.packet_reader import decode_frames
 from rspnet_platform.shards.row_groups import EncodedVideo, read_videos
 from rspnet_platform.stream.clip_decoding import Sample, decode_sample
 from rspnet_platform.stream.stream_plan import VideoLocations
@@ -66,14 +67,14 @@ class OurSample:
             yield decode_sample(video, request.epoch, RECIPE)
 
     def pictures(self, request: Request, result: Sample) -> None:
-        clips, size = request.plan.clips, RECIPE.view.crop_size
+        clips, size = request.plan.clips, RECIPE.crop_size
         expected = (len(clips), len(clips[0].frame_indices), size * 3 // 2, size)
         if result.planes.shape != expected:
             raise ValueError(f"planes of {result.planes.shape} came out where {expected} were asked for")
 
 
 class OurDecode:
-    """`read_frames` alone: whole pictures, neither planned nor cropped."""
+    """`decode_frames` alone: pictures in the decoder's memory, as libavcodec leaves them."""
 
     def __init__(self, shards: CorpusShards) -> None:
         self.shards = shards
@@ -81,15 +82,15 @@ class OurDecode:
     def prepare(self, requests: Sequence[Request]) -> list[tuple[EncodedVideo, frozenset[int]]]:
         return [(self.shards.videos[request.video_index], request.plan.wanted_frames) for request in requests]
 
-    def read(self, prepared: list[tuple[EncodedVideo, frozenset[int]]]) -> Iterator[Pictures]:
+    def read(self, prepared: list[tuple[EncodedVideo, frozenset[int]]]) -> Iterator[dict[int, av.VideoFrame]]:
         for video, wanted in prepared:
-            yield read_frames(video.data, video.index, wanted)
+            yield decode_frames(video.data, video.index, wanted)
 
-    def pictures(self, request: Request, result: Pictures) -> Pictures:
+    def pictures(self, request: Request, result: dict[int, av.VideoFrame]) -> Pictures:
         found = sorted(result)
         if found != request.union:
             raise ValueError(f"frames {found} came out where {request.union} were asked for")
-        return {index: gray_of_luma(picture[: request.height]) for index, picture in result.items()}
+        return {index: gray_of_luma(frame_planes(frame).luma) for index, frame in result.items()}
 
 
 class Libavcodec:

@@ -3,10 +3,18 @@ import sys
 
 WITHOUT_TORCH = (
     "rspnet_core.random_streams",
+    "rspnet_core.sampling.clip_cloze",
+    "rspnet_core.sampling.clip_orders",
     "rspnet_core.sampling.clip_plan",
     "rspnet_core.sampling.evenly_spaced",
     "rspnet_core.sampling.frame_indices",
+    "rspnet_core.sampling.frame_orders",
+    "rspnet_core.sampling.independent_clips",
+    "rspnet_core.sampling.paces",
+    "rspnet_core.sampling.speed_classes",
+    "rspnet_core.sampling.speed_lists",
     "rspnet_core.sampling.speed_pairs",
+    "rspnet_core.sampling.temporal_intervals",
     "rspnet_core.sampling.views",
     "rspnet_core.encoders",
     "rspnet_core.pretext",

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from rspnet_platform.shards.i420 import picture_planes
 from rspnet_platform.shards.row_groups import EncodedVideo, read_videos
 from rspnet_platform.stream.clip_decoding import SampleRecipe, decode_sample
 from rspnet_platform.stream.crops import crop_and_resize
@@ -53,7 +54,7 @@ def test_a_crop_is_resized_plane_by_plane(video):
     """Against torch's bilinear resize of each plane's own part, within one level of rounding."""
     [picture] = decode_all(bytes(video.data))[:1]
     crop = CropBox(top=6, left=20, height=40, width=30)
-    [found] = crop_and_resize([picture], [crop], 32)
+    [found] = crop_and_resize([picture_planes(picture)], [crop], 32)
     for scale, plane, out in zip((1, 2, 2), planes_of(picture), planes_of(found), strict=True):
         top, left, height, width = (side // scale for side in crop)
         part = torch.from_numpy(plane[top : top + height, left : left + width].astype(np.float32))

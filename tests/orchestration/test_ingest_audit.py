@@ -141,6 +141,8 @@ def test_numbers_are_those_of_the_table() -> None:
     assert promises.num_cut_short == 1
     assert (numbers.num_sources, numbers.num_divided_sources, numbers.divided_source) == (1, 1, "s")
     assert (numbers.num_enlarged, numbers.num_short) == (1, 1)
+    on_no_side = numbers_of({"source": "s", "split": "train"}, {"source": "s"}, {"split": "test"})
+    assert (on_no_side.num_divided_sources, on_no_side.divided_source) == (0, None)
     assert [kind.name for kind in numbers.input_sizes.kinds] == ["320 × 240", "320 × 100"]
     assert [kind.name for kind in numbers.stored_frame_rates.kinds] == ["25.00", "10.00"]
     assert [kind.name for kind in numbers.input_frame_rates.kinds] == ["25.00"]
@@ -384,7 +386,9 @@ def test_a_failed_audit_costs_nothing_of_the_data_set(
     monkeypatch.undo()
     second = ingest(config)
     assert (second.audit, second.audit_error, second.already_complete) == (f"{tmp_path}/out/audit.html", None, True)
-    assert (tmp_path / "out" / "audit.html").exists()
+    (tmp_path / "out" / "audit.html").write_text("annotated by hand")
+    assert ingest(config).audit == second.audit
+    assert (tmp_path / "out" / "audit.html").read_text() == "annotated by hand"
 
 
 def test_an_added_version_has_its_own_audit(hostile_source: Path, tmp_path: Path) -> None:

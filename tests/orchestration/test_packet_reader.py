@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from rspnet_platform.ingest.ingest_config import IngestConfig
 from rspnet_platform.ingest.transcoding import TranscodedVideo, transcode
+from rspnet_platform.shards.i420 import copy_planes
 from rspnet_platform.shards.packet_index import PacketIndex, index_packets
-from rspnet_platform.shards.packet_reader import DamagedVideoError, read_frames
+from rspnet_platform.shards.packet_reader import DamagedVideoError, read_frames, read_planes
 from rspnet_platform.synthetic_videos import SyntheticVideosConfig, render_video
 
 from tests.videos import decode_all, encode_video, moving_pictures
@@ -91,6 +92,23 @@ def test_damage_is_named(indexed: TranscodedVideo, damage: str) -> None:
     with pytest.raises(DamagedVideoError, match=r"1 of 2 wanted frames are missing \(frames 32\)"):
         read_frames(data, indexed.index, [0, 32])
     assert read_frames(data, indexed.index, [0]).keys() == {0}
+
+
+def test_pictures_of_another_format_are_damage() -> None:
+    """Nobody of ours wrote H.264 that is not 4:2:0; its chroma would be read as something else."""
+    data = encode_video(moving_pictures(3, 64, 64), pixel_format="yuv444p")
+    with pytest.raises(DamagedVideoError, match="a yuv444p frame of 64x64; accepted: yuv420p of even sides"):
+        read_frames(data, index_packets(data), [0])
+
+
+def test_frames_outlive_their_decoder(indexed: TranscodedVideo) -> None:
+    """Views of decoder memory keep their pictures while other videos are decoded."""
+    planes = read_planes(indexed.data, indexed.index, range(40))
+    for seed in range(3):
+        other = make_indexed(40 + seed)
+        read_frames(other.data, other.index, range(40))
+    reference = decode_all(indexed.data)
+    assert all(np.array_equal(copy_planes(planes[i]), reference[i]) for i in range(40))
 
 
 def test_other_codecs_are_not_indexed() -> None:

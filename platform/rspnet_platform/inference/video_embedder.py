@@ -14,6 +14,7 @@ from rspnet_core.evaluation.features import embed_videos
 from rspnet_core.sampling.clip_plan import ClipPlan, ClipSampler, VideoInfo
 from rspnet_core.sampling.views import centre_crop, identity_numbers
 from rspnet_platform.inference.encoder_card import EncoderCard, EncoderInput
+from rspnet_platform.shards.i420 import picture_planes
 from rspnet_platform.stream.crops import crop_and_resize
 from rspnet_platform.videos.refusal_reasons import VideoRefusedError
 from rspnet_platform.videos.sequential_decoding import OpenedVideo, open_video
@@ -70,7 +71,7 @@ def clip_planes(open_frames: OpenFrames, config: EncoderInput) -> np.ndarray:
     plan, frames = read_clips(open_frames, config.sampler)
     plane_rows, width = next(iter(frames.values())).shape
     crop = centre_crop(plane_rows * 2 // 3, width)
-    clips = ([frames[index] for index in clip.frame_indices] for clip in plan.clips)
+    clips = ([picture_planes(frames[index]) for index in clip.frame_indices] for clip in plan.clips)
     return np.stack([crop_and_resize(clip, [crop], config.crop_size) for clip in clips])
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from av.error import FFmpegError
 from jaxtyping import UInt8
 
-from rspnet_platform.shards.i420 import frame_to_i420
+from rspnet_platform.shards.i420 import Planes, copy_planes, frame_planes
 from rspnet_platform.shards.packet_index import PacketIndex
 
 
@@ -19,7 +19,21 @@ class DamagedVideoError(Exception):
 def read_frames(
     video: bytes | memoryview, index: PacketIndex, wanted: Collection[int]
 ) -> dict[int, UInt8[np.ndarray, "planes_height width"]]:
-    """The frames `wanted` by presentation index, as I420 uint8 of [height * 3 // 2, width].
+    """As `read_planes`, each frame copied out of the decoder's memory: I420 uint8 of [height * 3 // 2, width]."""
+    return {index: copy_planes(planes) for index, planes in read_planes(video, index, wanted).items()}
+
+
+def read_planes(video: bytes | memoryview, index: PacketIndex, wanted: Collection[int]) -> dict[int, Planes]:
+    """The planes of `decode_frames`, with its errors; DamagedVideoError too for other than yuv420p of even sides."""
+    frames = decode_frames(video, index, wanted)
+    try:
+        return {index: frame_planes(frame) for index, frame in frames.items()}
+    except ValueError as error:
+        raise DamagedVideoError(str(error)) from error
+
+
+def decode_frames(video: bytes | memoryview, index: PacketIndex, wanted: Collection[int]) -> dict[int, av.VideoFrame]:
+    """The frames `wanted` by presentation index, in the decoder's own memory.
 
     Each is bit-exact equal to the same frame of a sequential decode. Frames that nobody wants and no other
     frame refers to are skipped, and each group of pictures is left after its last wanted packet.
@@ -35,7 +49,7 @@ def read_frames(
             f"frames {wanted_indices.min()} to {wanted_indices.max()} were asked of a video of"
             f" {index.num_frames} frames; accepted: 0 to {index.num_frames - 1}"
         )
-    frames: dict[int, np.ndarray] = {}
+    frames: dict[int, av.VideoFrame] = {}
     try:
         _decode_into(frames, memoryview(video), index, wanted_indices)
     except (FFmpegError, ValueError, IndexError) as error:
@@ -84,7 +98,7 @@ def _keep_wanted(frames: dict, decoded: list, wanted: Set[int]) -> None:
     for frame in decoded:
         index = frame.pts
         if index in wanted and not frame.is_corrupt:
-            frames[index] = frame_to_i420(frame)
+            frames[index] = frame
 
 
 def _missing(frames: dict, wanted_indices: np.ndarray) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from rspnet_core.random_streams import random_stream
 from rspnet_core.sampling.clip_plan import ClipPlan, ClipSampler, VideoInfo
 from rspnet_core.sampling.views import ViewParameters
+from rspnet_platform.shards.i420 import Planes
 from rspnet_platform.shards.packet_reader import DamagedVideoError
 from rspnet_platform.shards.row_groups import EncodedVideo
 from rspnet_platform.stream.crops import crop_and_resize
@@ -84,20 +85,17 @@ def sample_plan(video: VideoInfo, epoch: int, recipe: SampleRecipe) -> ClipPlan:
 
 
 def cut_sample(
-    video: VideoInfo, epoch: int, plan: ClipPlan, frames: Mapping[int, np.ndarray], recipe: SampleRecipe
+    video: VideoInfo, epoch: int, plan: ClipPlan, frames: Mapping[int, Planes], recipe: SampleRecipe
 ) -> Sample:
     """The planned clips as their views show them, out of the decoded frames."""
     views = draw_views(plan, video, epoch, recipe)
-    planes = [
-        crop_and_resize(
-            [frames[i] for i in clip.frame_indices],
-            views[clip.augmentation_group].crops,
-            recipe.crop_size,
-        )
-        for clip in plan.clips
-    ]
+    size, (first, *_) = recipe.crop_size, plan.clips
+    planes = np.empty((len(plan.clips), len(first.frame_indices), size * 3 // 2, size), np.uint8)
+    for clip, out in zip(plan.clips, planes, strict=True):
+        crops = views[clip.augmentation_group].crops
+        crop_and_resize([frames[i] for i in clip.frame_indices], crops, size, out)
     return Sample(
-        planes=np.stack(planes),
+        planes=planes,
         view_numbers=np.stack([views[clip.augmentation_group].numbers for clip in plan.clips]),
         playback_speeds=np.array([clip.playback_speed for clip in plan.clips], dtype=np.float32),
         labels=np.array(plan.labels or (0,), dtype=np.int64),

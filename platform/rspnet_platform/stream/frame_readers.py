@@ -12,8 +12,8 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from jaxtyping import UInt8
 
 from rspnet_platform.shards.dataset import DatasetDescription
-from rspnet_platform.shards.i420 import frame_to_i420
-from rspnet_platform.shards.packet_reader import DamagedVideoError, read_frames
+from rspnet_platform.shards.i420 import Planes, frame_planes, picture_planes
+from rspnet_platform.shards.packet_reader import DamagedVideoError, read_planes
 from rspnet_platform.shards.row_groups import EncodedVideo
 from rspnet_platform.stream.data_config import Decoder
 from rspnet_platform.stream.decord_process import decord_pictures
@@ -23,7 +23,7 @@ from rspnet_platform.videos.sequential_decoding import open_video
 DECODE_TIMEOUT_SECONDS = 120.0
 """What an ingest grants a video by default."""
 
-Frames = dict[int, UInt8[np.ndarray, "planes_height width"]]
+Frames = dict[int, Planes]
 
 
 class FrameReader(Protocol):
@@ -35,8 +35,8 @@ class FrameReader(Protocol):
         ...
 
     def read(self, video: EncodedVideo, wanted: Collection[int]) -> Frames:
-        """The frames `wanted` by presentation index, as I420 of [height * 3 // 2, width] of the video's own height and
-        width. Raises DamagedVideoError where the bytes do not give them."""
+        """The frames `wanted` by presentation index, of the video's own height and width. Raises DamagedVideoError
+        where the bytes do not give them."""
         ...
 
 
@@ -49,7 +49,7 @@ class IndexedReader:
         return f"packet index, {_pyav_version()}"
 
     def read(self, video: EncodedVideo, wanted: Collection[int]) -> Frames:
-        return read_frames(video.data, video.index, wanted)
+        return check_pictures(video, read_planes(video.data, video.index, wanted), wanted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,13 +68,12 @@ class SequentialReader:
             with open_video(bytes(video.data), short_side=self.short_side) as opened:
                 for index, picture in enumerate(opened.frames):
                     if index in wanted:
-                        frames[index] = picture
+                        frames[index] = picture_planes(picture)
                     if index == last:
                         break
         except VideoRefusedError as error:
             raise DamagedVideoError(str(error)) from error
-        check_pictures(video, frames, wanted)
-        return frames
+        return check_pictures(video, frames, wanted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +95,10 @@ class DecordReader:
         indices = sorted(wanted)
         check_opens(video)
         pictures = decord_pictures(video.data, video.info, indices, timeout_seconds=self.timeout_seconds)
-        return {index: rgb_to_i420(picture) for index, picture in zip(indices, pictures, strict=True)}
+        return {index: rgb_planes(picture) for index, picture in zip(indices, pictures, strict=True)}
 
 
-def rgb_to_i420(picture: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "planes_height width"]:
+def rgb_planes(picture: UInt8[np.ndarray, "height width 3"]) -> Planes:
     """BT.601 in limited range, of even sides, as `open_video` gives it; OpenCV's leaves colours out between pixels."""
     height, width = picture.shape[:2]
     frame = VideoReformatter().reformat(
@@ -111,7 +110,7 @@ def rgb_to_i420(picture: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarra
         dst_color_range=ColorRange.MPEG,
         threads=1,
     )
-    return frame_to_i420(frame)
+    return frame_planes(frame)
 
 
 def check_opens(video: EncodedVideo) -> None:
@@ -137,15 +136,16 @@ def frame_reader(description: DatasetDescription, decoder: Decoder | None) -> Fr
     raise ValueError(f"the data set's profile is {description.profile!r}; accepted: 'indexed', 'original'")
 
 
-def check_pictures(video: EncodedVideo, frames: Frames, wanted: Collection[int]) -> None:
-    """Raises DamagedVideoError unless all are there in the size that the row states."""
+def check_pictures(video: EncodedVideo, frames: Frames, wanted: Collection[int]) -> Frames:
+    """The same frames. Raises DamagedVideoError unless all are there in the size that the row states."""
     if missing := sorted(set(wanted) - frames.keys()):
         raise DamagedVideoError(
             f"{len(missing)} of {len(wanted)} wanted frames are missing, from frame {missing[0]} on"
         )
-    expected = (video.info.height * 3 // 2, video.info.width)
-    if wrong := {picture.shape for picture in frames.values()} - {expected}:
+    expected = (video.info.height, video.info.width)
+    if wrong := {planes.luma.shape for planes in frames.values()} - {expected}:
         raise DamagedVideoError(f"frames of {sorted(wrong)} came out where the row promises {expected}")
+    return frames
 
 
 def _pyav_version() -> str:

@@ -10,6 +10,7 @@ from rspnet_platform.ingest.audit import charts, formats
 from rspnet_platform.ingest.audit.class_balance import ClassBalance, ClassCount
 from rspnet_platform.ingest.audit.contact_sheet import FilmStrip
 from rspnet_platform.ingest.audit.dataset_numbers import DatasetNumbers, ReasonGroup
+from rspnet_platform.ingest.audit.distributions import Tally
 from rspnet_platform.ingest.audit.findings import Finding
 from rspnet_platform.shards.description import DatasetDescription
 
@@ -66,14 +67,7 @@ def _values(report: AuditReport) -> dict[str, Any]:
         "numbers": report.numbers,
         "description": report.description,
         "histograms": _histograms(report.numbers),
-        "tallies": [
-            ("Frames a second of the input", report.numbers.input_frame_rates),
-            ("Frames a second as stored", report.numbers.stored_frame_rates),
-            ("Size of the input", report.numbers.input_sizes),
-            ("Size as stored", report.numbers.stored_sizes),
-            ("Codec of the input", report.numbers.codecs),
-            ("Pixel format of the input", report.numbers.pixel_formats),
-        ],
+        "tallies": _tallies(report.numbers),
         "largest_classes": largest,
         "smallest_classes": smallest,
         "skipped_file": report.skipped_file,
@@ -94,6 +88,19 @@ def _histograms(numbers: DatasetNumbers) -> list[charts.HistogramChart]:
     if numbers.input_sizes.num_other_kinds:
         drawn.append(charts.draw_histogram("Short side of the input", numbers.input_short_sides, _format_whole))
     return drawn
+
+
+def _tallies(numbers: DatasetNumbers) -> list[tuple[str, Tally]]:
+    tallies = [("Frames a second of the input", numbers.input_frame_rates)]
+    if numbers.stored_frame_rates != numbers.input_frame_rates:
+        tallies.append(("Frames a second as read", numbers.stored_frame_rates))
+    return [
+        *tallies,
+        ("Size of the input", numbers.input_sizes),
+        ("Size as read", numbers.stored_sizes),
+        ("Codec of the input", numbers.codecs),
+        ("Pixel format of the input", numbers.pixel_formats),
+    ]
 
 
 def _format_whole(value: float) -> str:
