@@ -68,7 +68,7 @@ class RSPNet(PretextTask):
         self.key_instance_head = MomentumEncoder(self.instance_head)
         self.key_speed_head = MomentumEncoder(self.speed_head)
         self.queue = FeatureQueue(queue_size=config.queue_size, embedding_dim=config.embedding_dim)
-        self._to_enqueue: tuple[Tensor, Tensor] | None = None
+        self._to_enqueue: list[tuple[Tensor, Tensor]] = []
 
     def forward(self, batch: PretextBatch, context: StepContext) -> PretextOutput:
         """Three clips a video, in the order of `SpeedPairSampler`'s plan."""
@@ -84,7 +84,8 @@ class RSPNet(PretextTask):
         instance = self._discriminate(query[:, INSTANCE], keys, batch.video_index)
         ranking_loss = ranking.loss.mean()
         instance_loss = torch.stack([term.loss.mean() for term in instance]).sum()
-        self._to_enqueue = keys[self.config.enqueued_keys], batch.video_index
+        if torch.is_grad_enabled():  # a validation leaves no trace
+            self._to_enqueue.append((keys[self.config.enqueued_keys], batch.video_index))
         return PretextOutput(
             loss=self.config.ranking_weight * ranking_loss + self.config.instance_weight * instance_loss,
             metrics={
@@ -97,11 +98,10 @@ class RSPNet(PretextTask):
         )
 
     def after_step(self) -> None:
-        """Enqueues the last forward's keys, from all workers in the order of their ranks, and moves the key
-        networks."""
-        assert self._to_enqueue is not None, "after_step without a forward"
-        keys, video_index = (all_gather_no_grad(tensor) for tensor in self._to_enqueue)
-        self._to_enqueue = None
+        """Enqueues the step's keys, from all workers in the order of their ranks, and moves the key networks."""
+        assert self._to_enqueue, "after_step without a forward"
+        keys, video_index = (all_gather_no_grad(torch.cat(parts)) for parts in zip(*self._to_enqueue, strict=True))
+        self._to_enqueue = []
         self.queue.enqueue(keys, video_index)
         self.key_encoder.follow(self.encoder, self.config.key_momentum)
         self.key_instance_head.follow(self.instance_head, self.config.key_momentum)

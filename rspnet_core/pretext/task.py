@@ -20,6 +20,13 @@ class PretextBatch:
     labels: Int64[Tensor, "batch num_labels"]
     video_index: Int64[Tensor, " batch"]
 
+    def split(self, num_parts: int) -> "list[PretextBatch]":
+        """Parts of equal size, in order. Raises ValueError where the batch does not divide."""
+        if len(self.video_index) % num_parts:
+            raise ValueError(f"a batch of {len(self.video_index)} does not divide into {num_parts} equal parts")
+        parts = zip(*(tensor.chunk(num_parts) for tensor in vars(self).values()), strict=True)
+        return [PretextBatch(**dict(zip(vars(self), part, strict=True))) for part in parts]
+
 
 @dataclass(frozen=True, kw_only=True)
 class StepContext:
@@ -48,10 +55,17 @@ class Requirements:
     max_global_batch_size: int | None = None
     videos_reason: str = ""
     batch_reason: str = ""
+    needs_whole_batch: bool = False
+    """The loss compares the videos of a batch with each other: micro-batches would make it another one."""
 
-    def check(self, *, num_videos: int, global_batch_size: int) -> None:
-        """Raises ValueError for a run with fewer videos, or with a global batch outside the accepted
-        range."""
+    def check(self, *, num_videos: int, global_batch_size: int, num_micro_batches: int = 1) -> None:
+        """Raises ValueError for a run with fewer videos, with a global batch outside the accepted range, or with
+        batches in parts where the method needs them whole."""
+        if self.needs_whole_batch and num_micro_batches > 1:
+            raise ValueError(
+                f"each worker's batch would come in {num_micro_batches} parts (max_batch_size_per_worker); accepted is "
+                "one: the loss compares the videos of a batch with each other"
+            )
         if num_videos < self.min_num_videos:
             raise ValueError(f"{num_videos} videos; accepted are {self.min_num_videos} or more: {self.videos_reason}")
         if global_batch_size < self.min_global_batch_size:

@@ -18,10 +18,11 @@ from rspnet_core.distributed import (
     world_size,
 )
 from rspnet_core.optimizer_config import OptimizerConfig
+from rspnet_core.optimizers import build_optimizer
 from rspnet_core.pretext.rspnet import RSPNet
 from rspnet_core.pretext.rspnet_config import RSPNetConfig
 from rspnet_core.pretext.task import PretextBatch, StepContext
-from rspnet_core.train_step import NonFiniteLossError, build_optimizer, train_step
+from rspnet_core.train_step import NonFiniteLossError, train_step
 
 NUM_WORKERS, GLOBAL_BATCH = 2, 8
 CONFIG = OptimizerConfig(learning_rate=0.01, base_batch_size=GLOBAL_BATCH)
@@ -54,7 +55,7 @@ def two_steps(task: RSPNet, model: nn.Module, rows: slice) -> dict:
             optimizer=optimizer,
             config=CONFIG,
             global_batch_size=GLOBAL_BATCH,
-            batch=build_batch(rows),
+            micro_batches=[build_batch(rows)],
             context=StepContext(step=step, num_steps=10, seed=5),
         )
         for step in range(2)

@@ -5,10 +5,11 @@ import torch
 from torch.optim import Optimizer
 
 from rspnet_core.optimizer_config import OptimizerConfig
+from rspnet_core.optimizers import build_optimizer
 from rspnet_core.pretext.rspnet import RSPNet
 from rspnet_core.pretext.rspnet_config import RSPNetConfig
 from rspnet_core.pretext.task import PretextBatch, StepContext
-from rspnet_core.train_step import StepReport, build_optimizer, train_step
+from rspnet_core.train_step import StepReport, train_step
 
 TASK = RSPNetConfig(encoder="tiny", embedding_dim=16, queue_size=32)
 SGD = OptimizerConfig(learning_rate=0.05, base_batch_size=8)
@@ -32,7 +33,7 @@ def run_steps(task: RSPNet, optimizer: Optimizer, steps: range, batch: PretextBa
             optimizer=optimizer,
             config=SGD,
             global_batch_size=8,
-            batch=batch,
+            micro_batches=[batch],
             context=StepContext(step=step, num_steps=40),
         )
         for step in steps

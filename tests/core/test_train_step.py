@@ -3,9 +3,10 @@ import torch
 from torch import Tensor, nn
 
 from rspnet_core.optimizer_config import OptimizerConfig
+from rspnet_core.optimizers import build_optimizer
 from rspnet_core.pretext.task import PretextBatch, PretextOutput, PretextTask, StepContext
 from rspnet_core.schedules import ScheduleConfig
-from rspnet_core.train_step import NonFiniteLossError, StepReport, build_optimizer, train_step
+from rspnet_core.train_step import NonFiniteLossError, StepReport, train_step
 
 CONFIG = OptimizerConfig(
     learning_rate=0.1,
@@ -42,7 +43,9 @@ class Slope(PretextTask):
 def step(task: Slope, at: int, num_steps: int = 10) -> StepReport:
     optimizer = build_optimizer(task, CONFIG, global_batch_size=4)
     context = StepContext(step=at, num_steps=num_steps)
-    return train_step(task=task, optimizer=optimizer, config=CONFIG, global_batch_size=4, batch=BATCH, context=context)
+    return train_step(
+        task=task, optimizer=optimizer, config=CONFIG, global_batch_size=4, micro_batches=[BATCH], context=context
+    )
 
 
 def test_a_step_takes_the_schedules_rate_and_then_calls_after_step():

@@ -12,8 +12,8 @@ from rspnet_platform.shards.i420 import Planes
 def crop_and_resize(
     frames: Sequence[Planes], crops: Sequence[CropBox], crop_size: int, out: np.ndarray | None = None
 ) -> np.ndarray:
-    """The frames of one clip -> uint8 [time, crop_size * 3 // 2, crop_size]. `crops`: one box for all frames, or one for
-    each.
+    """The frames of one clip -> uint8 [time, crop_size * 3 // 2, crop_size]; `crops` holds one box for all of them, or
+    one for each.
 
     Luma and chroma are resized each in their own plane, bilinearly and without antialiasing, as the published code
     resizes RGB; aspect is squashed to a square. `out`, where given, is a C-contiguous array of the result's shape.

@@ -12,7 +12,9 @@ from rspnet_platform.train.training_state import build_task
 def check_requirements(config: PretrainConfig, dataset: ShardedDataset, stream: TrainingStream) -> None:
     """Raises ValueError with the task's or the sampler's own reason."""
     build_task(config).requirements().check(
-        num_videos=len(stream.plan.video_indices), global_batch_size=config.training.global_batch_size
+        num_videos=len(stream.plan.video_indices),
+        global_batch_size=config.training.global_batch_size,
+        num_micro_batches=max(map(config.training.num_micro_batches, config.scaling.worker_counts)),
     )
     check_shortest_video(dataset, stream)
 

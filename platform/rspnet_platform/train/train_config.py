@@ -11,12 +11,14 @@ Precision = Literal["fp32", "bf16"]
 class TrainingConfig:
     """`global_batch_size` counts videos over all workers and stays the same when their number changes.
 
-    `precision`: "bf16" runs the forward pass under autocast.
+    `precision`: "bf16" runs the forward pass under autocast. `max_batch_size_per_worker`: a worker's part of the batch
+    that is larger goes through the network in equal parts, whose gradients are averaged; none takes it whole.
     """
 
     num_epochs: int = 200
     global_batch_size: int = 256
     seed: int = 0
+    max_batch_size_per_worker: int | None = None
     precision: Precision = "fp32"
     log_every_num_steps: int = 10
     checkpoint_every_num_steps: int = 200
@@ -36,8 +38,18 @@ class TrainingConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; accepted are whole numbers from 1 on")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; accepted are whole numbers from 0 on")
+        if self.max_batch_size_per_worker is not None and self.max_batch_size_per_worker < 1:
+            raise ValueError(
+                f"max_batch_size_per_worker is {self.max_batch_size_per_worker}; accepted: 1 or more, none"
+            )
         if self.precision not in get_args(Precision):
             raise ValueError(f"precision is {self.precision!r}; accepted are {', '.join(get_args(Precision))}")
+
+    def num_micro_batches(self, num_workers: int) -> int:
+        """The smallest number of equal parts of a worker's batch that keep to `max_batch_size_per_worker`."""
+        whole = self.global_batch_size // num_workers
+        limit = self.max_batch_size_per_worker or whole
+        return next(parts for parts in range(1, whole + 1) if whole % parts == 0 and whole // parts <= limit)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,10 @@ from torch import nn
 
 from rspnet_core.augmentation import to_clips
 from rspnet_core.clip_batch import ClipBatch
+from rspnet_core.optimizers import build_optimizer
 from rspnet_core.pretext import PRETEXT_TASKS
 from rspnet_core.pretext.task import PretextBatch, PretextTask, StepContext
-from rspnet_core.train_step import StepReport, build_optimizer, train_step
+from rspnet_core.train_step import StepReport, train_step
 from rspnet_platform.config import PretrainConfig
 from rspnet_platform.cpu_threads import use_all_cores_of
 from rspnet_platform.stream.consumed import ConsumedVideos
@@ -35,6 +36,7 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     device: torch.device
     num_steps: int
+    num_micro_batches: int = 1
     step: int = 0
     consumed: ConsumedVideos
 
@@ -56,6 +58,7 @@ class TrainingState:
             optimizer=build_optimizer(task, config.optimizer, config.training.global_batch_size),
             device=device,
             num_steps=num_steps,
+            num_micro_batches=config.training.num_micro_batches(ray.train.get_context().get_world_size()),
             consumed=consumed,
         )
 
@@ -68,17 +71,20 @@ class TrainingState:
             optimizer=self.optimizer,
             config=self.config.optimizer,
             global_batch_size=self.config.training.global_batch_size,
-            batch=PretextBatch(
-                clips=to_clips(batch.planes, batch.view_numbers, self.config.task.normalisation),
-                playback_speeds=batch.playback_speeds,
-                labels=batch.labels,
-                video_index=batch.video_index,
-            ),
+            micro_batches=self._pretext_batch(batch).split(self.num_micro_batches),
             context=StepContext(step=self.step, num_steps=self.num_steps, seed=self.config.training.seed),
             autocast_dtype=torch.bfloat16 if self.config.training.precision == "bf16" else None,
         )
         self.step += 1
         return report
+
+    def _pretext_batch(self, batch: ClipBatch) -> PretextBatch:
+        return PretextBatch(
+            clips=to_clips(batch.planes, batch.view_numbers, self.config.task.normalisation),
+            playback_speeds=batch.playback_speeds,
+            labels=batch.labels,
+            video_index=batch.video_index,
+        )
 
     def tensors(self) -> dict[str, Any]:
         return {"task": self.task.state_dict(), "optimizer": self.optimizer.state_dict()}
