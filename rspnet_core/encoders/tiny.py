@@ -25,7 +25,7 @@ class TinyEncoder(VideoEncoder):
             _block(64, self.feature_dim, stride=(2, 2, 2)),
         )
 
-    def forward(
+    def feature_map(
         self, clips: Float[Tensor, "batch channel time height width"]
     ) -> Float[Tensor, "batch feature map_time map_height map_width"]:
         return self.blocks(clips)

@@ -1,11 +1,14 @@
 """A real Ray, shared by the tests of a file."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rspnet_platform.ingest.pipeline import ingest
 from rspnet_platform.tracking.client import tracking_client
 
+from tests.ingest_on_ray import cluster_config
 from tests.videos import encode_video, moving_pictures
 
 
@@ -39,3 +42,22 @@ def videos(tmp_path: Path) -> list[Path]:
     for seed, path in enumerate(paths):
         path.write_bytes(encode_video(moving_pictures(12, 48, 64, seed=seed)))
     return paths
+
+
+@pytest.fixture(scope="session")
+def many_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """44 so large that a chunk of 8 is more than Ray sends along with a task's reply; 4 of them broken, and a copy."""
+    folder = tmp_path_factory.mktemp("many_videos")
+    for index in range(44):
+        data = encode_video(moving_pictures(60, 128, 160, seed=index)) if index % 11 else b"junk"
+        (folder / f"{index:03d}.mp4").write_bytes(data)
+    shutil.copy(folder / "001.mp4", folder / "copy.mp4")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ingested_locally(many_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Every file of the data set that this machine makes of them without Ray."""
+    output = tmp_path_factory.mktemp("ingested_locally") / "out"
+    ingest(cluster_config(many_videos, output, run_on="local"))
+    return {str(path.relative_to(output)): path.read_bytes() for path in output.rglob("*") if path.is_file()}

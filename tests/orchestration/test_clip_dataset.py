@@ -4,7 +4,6 @@ import threading
 from dataclasses import replace
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from rspnet_platform.config import PretrainConfig
 from rspnet_platform.shards.row_groups import read_videos
@@ -19,6 +18,8 @@ from rspnet_platform.train.train_config import ScalingOptions
 
 from rspnet_core.sampling.speed_pairs import SpeedPairSampler
 from rspnet_core.sampling.views import ViewConfig
+from tests.damaged_dataset import damage_videos
+from tests.simulated_run import reference_order
 
 RECIPE = SampleRecipe(sampler=SpeedPairSampler(num_frames_per_clip=4), views=(ViewConfig(crop_size=32),), seed=7)
 BATCH = 8
@@ -43,24 +44,27 @@ def make_plan(dataset, **changes) -> StreamPlan:
 
 
 def train_on(plan: StreamPlan, num_workers: int, damage: str, num_steps: int | None = None) -> list[list[dict]]:
-    """What each of `num_workers` ranks would train on, step by step, as Ray Train's workers iterate."""
+    """What each of `num_workers` ranks would train on, step by step, as Ray Train's workers iterate; they break off
+    after `num_steps`."""
     dataset = clip_dataset(plan, RECIPE, DamageLedger(uri=damage), cpus_per_decode_task=0.5)
     shards = dataset.streaming_split(num_workers, equal=True)
     steps: list[list[dict]] = [[] for _ in range(num_workers)]
 
     def iterate(rank: int) -> None:
         for _ in range(plan.num_executions):
-            batches = shards[rank].iter_batches(
+            for batch in shards[rank].iter_batches(
                 batch_size=plan.global_batch_size // num_workers, batch_format="numpy", drop_last=True
-            )
-            steps[rank] += [{name: array.copy() for name, array in batch.items()} for batch in batches]
+            ):
+                if len(steps[rank]) == num_steps:
+                    return
+                steps[rank].append({name: array.copy() for name, array in batch.items()})
 
     threads = [threading.Thread(target=iterate, args=(rank,)) for rank in range(num_workers)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(timeout=120)
-    return [rank_steps[:num_steps] for rank_steps in steps]
+    return steps
 
 
 def global_batches(steps: list[list[dict]]) -> list[list[tuple[int, int]]]:
@@ -109,19 +113,30 @@ def test_samples_are_those_that_the_video_alone_decides(small_dataset, damage_fo
             assert np.array_equal(batch["playback_speeds"][row], direct.playback_speeds)
 
 
-@pytest.mark.parametrize(("num_steps", "workers_before", "workers_after"), [(1, 2, 1), (4, 1, 2)])
-def test_after_a_crash_the_rest_is_trained_on_and_nothing_twice(
-    small_dataset, damage_folder, num_steps, workers_before, workers_after
-):
-    """In either epoch, with another number of workers: the undisturbed run's batches go on where they stopped."""
-    plan = make_plan(small_dataset)
-    before = global_batches(train_on(plan, workers_before, damage_folder, num_steps))
+@pytest.mark.parametrize("num_samples_per_visit", [1, 2])
+def test_after_crashes_the_rest_is_trained_on_and_nothing_twice(small_dataset, damage_folder, num_samples_per_visit):
+    """Broken off at random, twice, and gone on with by one, two or three workers: the batches of an undisturbed run,
+    and no sample twice."""
+    plan = make_plan(
+        small_dataset,
+        num_epochs=3,
+        global_batch_size=6,
+        worker_counts=(1, 2, 3),
+        num_samples_per_visit=num_samples_per_visit,
+        max_samples_per_execution=40,
+    )
+    generator = np.random.default_rng(num_samples_per_visit)
     consumed = ConsumedVideos(num_videos=24, num_videos_per_epoch=24)
-    for batch in before:
-        epochs, videos = np.array(batch).T
-        consumed.mark(epochs, videos)
-    after = global_batches(train_on(replace(plan, consumed=consumed), workers_after, damage_folder))
-    assert before + after == planned_batches(plan)
+    trained: list[list[tuple[int, int]]] = []
+    for num_workers, num_steps in zip((3, 1, 2), (*generator.integers(1, 5, size=2), None), strict=True):
+        steps = train_on(replace(plan, consumed=consumed), num_workers, damage_folder, num_steps)
+        for batch in global_batches(steps):
+            consumed.mark(*np.array(batch).T)
+            trained.append(batch)
+        consumed = ConsumedVideos.from_json(consumed.to_json())
+    order = reference_order(plan)
+    assert trained == [sorted(order[first : first + 6]) for first in range(0, len(order), 6)]
+    assert consumed.num_samples == 3 * 24
 
 
 def test_a_run_of_several_executions_goes_on_in_order(small_dataset, damage_folder):
@@ -133,28 +148,12 @@ def test_a_run_of_several_executions_goes_on_in_order(small_dataset, damage_fold
 
 def test_a_damaged_video_is_listed_and_missed(small_dataset, damage_folder, tmp_path):
     """Its packets do not decode: the ledger names it, nothing takes its place, the others all come."""
-    damaged_uri = damage_one_video(small_dataset, tmp_path / "damaged", video_index=5)
+    damaged_uri = damage_videos(small_dataset, tmp_path / "damaged", {5})
     plan = make_plan(small_dataset, num_epochs=1, dataset_uri=damaged_uri, global_batch_size=1, worker_counts=(1,))
     videos = [int(batch["video_index"][0]) for batch in train_on(plan, 1, damage_folder)[0]]
     assert sorted(videos) == [video for video in range(24) if video != 5]
     [entry] = DamageLedger(uri=damage_folder).entries()
     assert (entry["video_index"], entry["epoch"]) == (5, 0)
-
-
-def damage_one_video(dataset, folder, video_index: int) -> str:
-    """A copy of the data set in which the packets of one video are zeros."""
-    folder.mkdir()
-    for path in sorted(set(dataset.videos["shard"].to_pylist())):
-        source = pq.ParquetFile(f"{dataset.uri}/{path}")
-        with pq.ParquetWriter(folder / path, source.schema_arrow) as writer:
-            for group in range(source.num_row_groups):
-                table = source.read_row_group(group)
-                rows = table.to_pylist()
-                for row in rows:
-                    if row["video_index"] == video_index:
-                        row["video"] = bytes(len(row["video"]))
-                writer.write_table(type(table).from_pylist(rows, schema=table.schema))
-    return str(folder)
 
 
 def test_a_run_that_the_cluster_cannot_hold_is_refused_with_the_table():

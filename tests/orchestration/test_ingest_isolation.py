@@ -2,12 +2,18 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
+import psutil
 import pytest
-from rspnet_platform.ingest.isolation import IsolatedMap, IsolationFailure
+from rspnet_platform.ingest.isolation import ChildProcessesError, IsolatedMap, IsolationFailure
 from rspnet_platform.storage import StorageError
 from rspnet_platform.videos.refusal_reasons import RefusalReason
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def misbehave(order: str) -> str:
@@ -48,3 +54,48 @@ def test_a_failing_store_is_not_a_bad_video() -> None:
         pytest.raises(StorageError, match="s3://bucket"),
     ):
         list(isolated.run(["store", "a"]))
+
+
+def test_a_child_that_dies_idle_costs_nothing() -> None:
+    """Between two rounds of work, as on a cluster, the system may kill it for its memory: the next has another."""
+    with IsolatedMap(misbehave, num_processes=1, timeout_seconds=60) as isolated:
+        assert list(isolated.run(["a"])) == ["A"]
+        for child in children_of(psutil.Process()):
+            child.kill()
+        assert list(isolated.run(["b", "crash", "c"]))[::2] == ["B", "C"]
+
+
+def test_children_that_cannot_start_are_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is known of the arguments then: none of them is refused."""
+    monkeypatch.setattr("rspnet_platform.ingest.isolation.os.getpid", lambda: 1)  # they believe that they are orphans
+    with (
+        IsolatedMap(misbehave, num_processes=1, timeout_seconds=60) as isolated,
+        pytest.raises(ChildProcessesError, match="child processes died 3 times"),
+    ):
+        list(isolated.run(["a", "b"]))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a child ends when it has finished what it does")
+def test_no_child_outlives_its_parent() -> None:
+    """SIGKILL of the parent ends a child at once, also one that hangs and would not notice a closed pipe."""
+    code = (
+        "from rspnet_platform.ingest.isolation import IsolatedMap\n"
+        "from tests.orchestration.test_ingest_isolation import misbehave\n"
+        "isolated = IsolatedMap(misbehave, num_processes=2, timeout_seconds=600)\n"
+        "for outcome in isolated.run(['a', 'hang', 'hang', 'b']): print(outcome, flush=True)\n"
+    )
+    paths = {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'platform'}"}
+    parent = subprocess.Popen([sys.executable, "-c", code], env=paths, cwd=REPOSITORY, stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == b"A\n"
+    family = psutil.Process(parent.pid).children(recursive=True)
+    assert len(family) >= 2
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs(family, timeout=30)
+    assert not alive
+
+
+def children_of(process: psutil.Process) -> list[psutil.Process]:
+    """Those of a pool; not Python's tracker of shared resources, which ends with the last of them."""
+    return [child for child in process.children() if "resource_tracker" not in " ".join(child.cmdline())]

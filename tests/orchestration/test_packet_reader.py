@@ -1,6 +1,7 @@
 """Reading packets by index gives the frames of a sequential decode, or an error naming what is missing."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from rspnet_platform.synthetic_videos import SyntheticVideosConfig, render_video
 from tests.videos import decode_all, encode_video, moving_pictures
 
 
-def make_indexed(num_frames: int, height: int = 64, width: int = 80, short_side: int = 64) -> TranscodedVideo:
-    data = encode_video(moving_pictures(num_frames, height, width))
+def make_indexed(
+    num_frames: int, height: int = 64, width: int = 80, short_side: int = 64, seed: int = 0
+) -> TranscodedVideo:
+    data = encode_video(moving_pictures(num_frames, height, width, seed))
     return transcode(io.BytesIO(data), IngestConfig(source="-", output="-", short_side=short_side))
 
 
@@ -109,6 +112,39 @@ def test_frames_outlive_their_decoder(indexed: TranscodedVideo) -> None:
         read_frames(other.data, other.index, range(40))
     reference = decode_all(indexed.data)
     assert all(np.array_equal(copy_planes(planes[i]), reference[i]) for i in range(40))
+
+
+def test_videos_that_share_a_decoder_leave_nothing_behind(indexed: TranscodedVideo) -> None:
+    """Two of equal extradata by turns, one of another size between them, and damage that breaks off a read."""
+    other, larger = make_indexed(75, seed=1), make_indexed(75, short_side=48)
+    assert other.index.extradata == indexed.index.extradata != larger.index.extradata
+    videos = [(video, decode_all(video.data)) for video in (indexed, other, larger)]
+    damaged = indexed.data[: len(indexed.data) // 2]
+    generator = np.random.default_rng(1)
+    for _ in range(40):
+        for video, reference in videos:
+            wanted = generator.integers(0, 75, 6).tolist()
+            frames = read_frames(video.data, video.index, wanted)
+            assert all(np.array_equal(frames[i], reference[i]) for i in wanted)
+        with pytest.raises(DamagedVideoError):
+            read_frames(damaged, indexed.index, [0, 74])
+
+
+def test_threads_do_not_share_a_decoder(indexed: TranscodedVideo) -> None:
+    """Four at once, each with frames of its own."""
+    reference = decode_all(indexed.data)
+
+    def is_right(seed: int) -> bool:
+        generator = np.random.default_rng(seed)
+        for _ in range(20):
+            wanted = generator.integers(0, 75, 8).tolist()
+            frames = read_frames(indexed.data, indexed.index, wanted)
+            if not all(np.array_equal(frames[i], reference[i]) for i in wanted):
+                return False
+        return True
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(is_right, range(8)))
 
 
 def test_other_codecs_are_not_indexed() -> None:

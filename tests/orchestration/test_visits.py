@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ def make_plan(dataset: ShardedDataset, **changes) -> StreamPlan:
 def shares(plan: StreamPlan, recipe: SampleRecipe = RECIPE) -> list[Share]:
     """What Ray's read tasks would get."""
     source = ClipSource(plan, recipe, DamageLedger(uri="/nowhere"))
-    return [task.read_fn.args[0] for task in source.get_read_tasks(1)]
+    return [cast(Any, task.read_fn).args[0] for task in source.get_read_tasks(1)]
 
 
 def samples(plan: StreamPlan, recipe: SampleRecipe = RECIPE) -> dict[tuple[int, int], tuple[bytes, ...] | None]:

@@ -1,5 +1,6 @@
 """Decodes only the packets that the wanted frames need: the hot path of training."""
 
+import threading
 from collections.abc import Collection, Set
 from typing import Any
 
@@ -11,9 +12,43 @@ from jaxtyping import UInt8
 from rspnet_platform.shards.i420 import Planes, copy_planes, frame_planes
 from rspnet_platform.shards.packet_index import PacketIndex
 
+MAX_DECODERS_KEPT = 4
+"""Of each thread, with the memory of some 40 frames each."""
+
 
 class DamagedVideoError(Exception):
     """A stored video does not decode as it did when it was ingested; the message says what is missing."""
+
+
+class _Decoders(threading.local):
+    """Opened decoders, the last used last: opening one takes a twentieth of a sample's decoding.
+
+    Videos of one size, frame rate and encoder have the same extradata, and a flushed decoder begins anew at the next
+    key frame, as it does within a video. One that met an error is not given back.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[bytes, Any] = {}
+
+    def take(self, extradata: bytes) -> Any:
+        return self._kept.pop(extradata, None) or _open_decoder(extradata)
+
+    def give_back(self, extradata: bytes, decoder: Any) -> None:
+        self._kept[extradata] = decoder
+        if len(self._kept) > MAX_DECODERS_KEPT:
+            del self._kept[next(iter(self._kept))]
+
+
+_decoders = _Decoders()
+
+
+def _open_decoder(extradata: bytes) -> av.CodecContext:
+    decoder = av.CodecContext.create("h264", "r")
+    decoder.extradata = extradata
+    decoder.thread_count = 1
+    # Without it libav conceals what it cannot read and returns a wrong picture as if nothing had happened.
+    decoder.options = {"err_detect": "explode"}
+    return decoder
 
 
 def read_frames(
@@ -61,37 +96,35 @@ def decode_frames(video: bytes | memoryview, index: PacketIndex, wanted: Collect
 
 def _decode_into(frames: dict, video: memoryview, index: PacketIndex, wanted_indices: np.ndarray) -> None:
     wanted = set(wanted_indices.tolist())
+    needed, is_last = _needed_packets(index, wanted_indices)
+    columns = (index.offset[needed], index.size[needed], index.frame_index[needed], is_last)
+    decoder = _decoders.take(index.extradata)
+    decode = decoder.decode
+    create_packet: Any = av.Packet  # its stub forgets that any buffer will do
+    for offset, size, frame_index, ends_group in zip(*(column.tolist() for column in columns), strict=True):
+        packet = create_packet(video[offset : offset + size])
+        packet.pts = frame_index
+        _keep_wanted(frames, decode(packet), wanted)
+        if ends_group:
+            _keep_wanted(frames, decode(None), wanted)
+            decoder.flush_buffers()
+    _decoders.give_back(index.extradata, decoder)
+
+
+def _needed_packets(index: PacketIndex, wanted_indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the packets to feed, and which of them are the last of their group of pictures.
+
+    Each group is left after its last wanted packet, and until then only what is wanted or referred to is fed.
+    """
     frame_is_wanted = np.zeros(index.num_frames, np.bool_)
     frame_is_wanted[wanted_indices] = True
-    packet_is_wanted = frame_is_wanted[index.frame_index]
-    packet_is_needed = packet_is_wanted | ~index.is_disposable
+    is_wanted = frame_is_wanted[index.frame_index]
+    positions = np.arange(index.num_frames)
     group_starts = np.flatnonzero(index.is_key)
-    last_wanted = _last_wanted_packets(packet_is_wanted, group_starts)
-
-    context = av.CodecContext.create("h264", "r")
-    context.extradata = index.extradata
-    context.thread_count = 1
-    # Without it libav conceals what it cannot read and returns a wrong picture as if nothing had happened.
-    context.options = {"err_detect": "explode"}
-    decode = context.decode
-    create_packet: Any = av.Packet  # its stub forgets that any buffer will do
-    for start, last in zip(group_starts.tolist(), last_wanted.tolist(), strict=True):
-        if last < 0:
-            continue
-        needed = start + np.flatnonzero(packet_is_needed[start : last + 1])
-        columns = (index.offset[needed], index.size[needed], index.frame_index[needed])
-        for offset, size, frame_index in zip(*(column.tolist() for column in columns), strict=True):
-            packet = create_packet(video[offset : offset + size])
-            packet.pts = frame_index
-            _keep_wanted(frames, decode(packet), wanted)
-        _keep_wanted(frames, decode(None), wanted)
-        context.flush_buffers()
-
-
-def _last_wanted_packets(packet_is_wanted: np.ndarray, group_starts: np.ndarray) -> np.ndarray:
-    """For each group the position of its last wanted packet, -1 for none."""
-    positions = np.where(packet_is_wanted, np.arange(len(packet_is_wanted)), -1)
-    return np.maximum.reduceat(positions, group_starts)
+    last_wanted = np.maximum.reduceat(np.where(is_wanted, positions, -1), group_starts)
+    last_in_group = last_wanted[np.cumsum(index.is_key) - 1]
+    needed = np.flatnonzero((is_wanted | ~index.is_disposable) & (positions <= last_in_group))
+    return needed, needed == last_in_group[needed]
 
 
 def _keep_wanted(frames: dict, decoded: list, wanted: Set[int]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import ray.data
 
 from rspnet_platform.stream.clip_dataset import clip_dataset
@@ -34,8 +35,20 @@ class TrainingStream:
         check_waiting_samples(self.plan, self.recipe)
 
     def __call__(self) -> ray.data.Dataset:
-        plan = replace(self.plan, consumed=self.read_consumed() or self.plan.consumed)
-        return clip_dataset(plan, self.recipe, self.damage, cpus_per_decode_task=self.cpus_per_decode_task)
+        return clip_dataset(self.plan_left(), self.recipe, self.damage, cpus_per_decode_task=self.cpus_per_decode_task)
+
+    def plan_left(self) -> StreamPlan:
+        """What the last checkpoint leaves to do."""
+        return replace(self.plan, consumed=self.read_consumed() or self.plan.consumed)
+
+    def num_undamaged_samples_left(self) -> int:
+        """Of what the run was to train on, less the videos that are known to be damaged."""
+        plan = self.plan_left()
+        if not plan.num_executions:
+            return 0
+        damaged = [entry["video_index"] for entry in self.damage.entries()]
+        left = (plan.execution(index).video_indices for index in range(plan.num_executions))
+        return sum(int(np.isin(videos, damaged, invert=True).sum()) for videos in left)
 
 
 def check_waiting_samples(plan: StreamPlan, recipe: SampleRecipe) -> None:

@@ -1,0 +1,55 @@
+"""Ray Train's list of a run's checkpoints, made to outlive a crash in the moment that it is written.
+
+On a local disk Ray overwrites the file in place: a driver that is killed then, or a disk that is full, leaves it torn,
+and Ray refuses to go on with the run. Object stores put files as a whole.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ray.train import UserCallback
+
+from rspnet_platform import storage
+from rspnet_platform.atomic_files import replacing
+from rspnet_platform.command_line import say
+
+CHECKPOINT_LIST = "checkpoint_manager_snapshot.json"
+COPY = "checkpoint_manager_snapshot.copy.json"
+
+
+class CheckpointListKeeper(UserCallback):
+    """Runs in Ray Train's controller, right after the list was written. What the copy names is there until the list
+    was written again: Ray deletes old checkpoints after that."""
+
+    def __init__(self, run_uri: str) -> None:
+        self.run_uri = run_uri
+
+    def after_report(self, run_context: Any, metrics: Any, checkpoint: Any) -> None:  # noqa: ARG002
+        if storage.is_remote(self.run_uri):
+            return
+        with replacing(str(Path(self.run_uri, COPY))) as copy:
+            copy.write(Path(self.run_uri, CHECKPOINT_LIST).read_bytes())
+
+
+def mend_checkpoint_list(run_uri: str) -> None:
+    """Before a run goes on: puts the copy in the place of a list that is torn. Without a copy there was no checkpoint
+    yet, and the run begins anew."""
+    path, copy = Path(run_uri, CHECKPOINT_LIST), Path(run_uri, COPY)
+    if storage.is_remote(run_uri) or not path.exists() or is_whole(path):
+        return
+    say(f"{path} was torn when the run was ended; going on from the checkpoint before")
+    if is_whole(copy):
+        with replacing(str(path)) as mended, copy.open("rb") as source:
+            shutil.copyfileobj(source, mended)
+    else:
+        path.unlink()
+
+
+def is_whole(path: Path) -> bool:
+    try:
+        json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return False
+    return True
