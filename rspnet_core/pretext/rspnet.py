@@ -41,6 +41,7 @@ from rspnet_core.encoders.video_encoder import pool
 from rspnet_core.feature_queue import FeatureQueue
 from rspnet_core.losses.info_nce import InfoNCEResult, info_nce
 from rspnet_core.losses.speed_ranking import speed_ranking
+from rspnet_core.pretext.feature_spread import feature_std
 from rspnet_core.pretext.rspnet_config import RSPNetConfig
 from rspnet_core.pretext.task import PretextBatch, PretextOutput, PretextTask, Requirements, StepContext
 from rspnet_core.sampling.speed_pairs import OTHER_SPEED, QUERY, SAME_SPEED
@@ -93,7 +94,7 @@ class RSPNet(PretextTask):
                 "speed_ranking/accuracy": ranking.accuracy,
                 "instance/loss": instance_loss.detach(),
                 "instance/top1": torch.stack([term.top1 for term in instance]).mean(),
-                "feature_std": feature_std(pool(feature_map.detach())),
+                "feature_std": feature_std(pool(feature_map)),
             },
         )
 
@@ -152,10 +153,3 @@ class RSPNet(PretextTask):
 def unit_embeddings(instance: Float[Tensor, "batch embedding"], speed: Float[Tensor, "batch embedding"]) -> Embeddings:
     """Both heads' outputs as unit vectors, in float32 whatever autocast made of them."""
     return F.normalize(torch.stack((instance, speed), dim=1).float(), dim=2)
-
-
-def feature_std(features: Float[Tensor, "batch feature"]) -> Float[Tensor, ""]:
-    """How far unit features spread over the batch: 1 for directions without preference, 0 when all are
-    equal."""
-    spread = F.normalize(features.float(), dim=1).std(dim=0, correction=0).mean()
-    return spread * features.shape[1] ** 0.5

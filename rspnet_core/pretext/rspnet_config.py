@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, get_args
 
+from rspnet_core.encoders.head_kinds import HeadKind
 from rspnet_core.pretext.task_config import TaskConfig, check_choice, check_not_negative, check_positive
 from rspnet_core.sampling.speed_pairs import SpeedPairSampler
 
 InstancePositives = Literal["both", "other_speed", "same_speed"]
 EnqueuedKeys = Literal["other_speed", "same_speed"]
-HeadKind = Literal["linear", "mlp"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,8 @@ from rspnet_core.sampling.views import ViewConfig
 @dataclass(frozen=True, kw_only=True)
 class TaskConfig:
     """`clips` plans a sample, `view` draws how its clips are looked at, `normalisation` is of the encoder's input, in
-    training and ever after."""
+    training and ever after. `sync_batch_norm`: batch statistics of the global batch instead of each worker's own part;
+    torch has it on GPUs alone, and one worker has it anyway."""
 
     task_name: ClassVar[str]
     """The key in `PRETEXT_TASKS`."""
@@ -21,6 +22,7 @@ class TaskConfig:
     clips: ClipSampler
     view: ViewConfig = field(default_factory=ViewConfig)
     normalisation: NormalisationName = "imagenet"
+    sync_batch_norm: bool = False
 
     def __post_init__(self) -> None:
         check_encoder_name(self.encoder)

@@ -1,0 +1,88 @@
+"""What tasks with a momentum encoder and a queue of negatives share (MoCo, arXiv 1911.05722)."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from rspnet_core.distributed import all_gather_no_grad, run_shuffled
+from rspnet_core.encoders import build_encoder
+from rspnet_core.encoders.momentum_encoder import MomentumEncoder
+from rspnet_core.encoders.projection_head import ProjectionHead
+from rspnet_core.feature_queue import FeatureQueue
+from rspnet_core.losses.info_nce import InfoNCEResult, info_nce
+from rspnet_core.pretext.momentum_contrast_config import MomentumContrastConfig
+from rspnet_core.pretext.task import PretextTask, Requirements, StepContext
+
+Clips = Float[Tensor, "batch channel time height width"]
+
+
+class MomentumContrast(PretextTask):
+    """Query and key networks, the queue, and InfoNCE between them; a subclass says which clips are compared.
+
+    Keys that `will_enqueue` was given enter the queue after the optimizer step.
+    """
+
+    num_enqueued_per_video = 1
+
+    def __init__(self, config: MomentumContrastConfig) -> None:
+        super().__init__()
+        self.contrast_config = config
+        self.encoder = build_encoder(config.encoder)
+        self.head = ProjectionHead(
+            feature_dim=self.encoder.feature_dim, embedding_dim=config.embedding_dim, kind=config.head
+        )
+        self.key_encoder = MomentumEncoder(self.encoder)
+        self.key_head = MomentumEncoder(self.head)
+        self.queue = FeatureQueue(queue_size=config.queue_size, embedding_dim=config.embedding_dim)
+        self.key_momentum = config.key_momentum
+        self._to_enqueue: list[tuple[Tensor, Tensor]] = []
+
+    def unit_query(self, feature_map: Float[Tensor, "batch feature *map"]) -> Float[Tensor, "batch embedding"]:
+        return F.normalize(self.head(feature_map).float(), dim=1)
+
+    def unit_keys(self, clips: Clips, context: StepContext, purpose: str) -> Float[Tensor, "batch embedding"]:
+        """Embeddings by the momentum copies, without gradient; shuffled over workers on the way where configured."""
+        if not self.contrast_config.shuffle_batch_norm:
+            return self._unit_keys(clips)
+        return run_shuffled(self._unit_keys, clips, seed=context.seed, step=context.step, purpose=purpose)
+
+    @torch.no_grad()
+    def _unit_keys(self, clips: Clips) -> Float[Tensor, "batch embedding"]:
+        return F.normalize(self.key_head(self.key_encoder(clips)).float(), dim=1)
+
+    def discriminate(
+        self,
+        query: Float[Tensor, "batch embedding"],
+        positive: Float[Tensor, "batch embedding"],
+        video_index: Int64[Tensor, " batch"],
+    ) -> InfoNCEResult:
+        """One loss a query, against its positive and the queue."""
+        mask = ~self.queue.same_video(video_index) if self.contrast_config.mask_same_video else None
+        return info_nce(query, positive, self.queue.features, self.contrast_config.temperature, mask)
+
+    def will_enqueue(self, keys: Float[Tensor, "keys embedding"], video_index: Int64[Tensor, " keys"]) -> None:
+        if torch.is_grad_enabled():  # a validation leaves no trace
+            self._to_enqueue.append((keys, video_index))
+
+    def after_step(self) -> None:
+        """Enqueues the step's keys, from all workers in the order of their ranks, and moves the key network."""
+        assert self._to_enqueue, "after_step without a forward"
+        keys, video_index = (all_gather_no_grad(torch.cat(parts)) for parts in zip(*self._to_enqueue, strict=True))
+        self._to_enqueue = []
+        self.queue.enqueue(keys, video_index)
+        self.key_encoder.follow(self.encoder, self.key_momentum)
+        self.key_head.follow(self.head, self.key_momentum)
+
+    def requirements(self) -> Requirements:
+        queue_size = self.contrast_config.queue_size
+        min_num_videos, reason = 2, "a video is told from other videos"
+        if not self.contrast_config.mask_same_video:
+            min_num_videos = queue_size + 1
+            reason = "without mask_same_video a queue as large as the data set holds keys of the query's own video"
+        return Requirements(
+            min_num_videos=min_num_videos,
+            max_global_batch_size=queue_size // self.num_enqueued_per_video,
+            videos_reason=reason,
+            batch_reason="the keys of one batch must fit into the queue (queue_size)",
+        )
