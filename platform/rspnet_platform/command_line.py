@@ -10,7 +10,13 @@ from typing import Any, TypeVar
 import tyro
 
 Config = TypeVar("Config")
-USER_ERRORS = (ValueError, OSError)
+
+
+class UserError(Exception):
+    """What went wrong, for the person who started the job: the message says what to do."""
+
+
+USER_ERRORS = (UserError, ValueError, OSError)
 """What a user can mend: shown as one message, without a traceback. Everything else is ours."""
 
 

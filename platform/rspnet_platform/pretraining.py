@@ -1,6 +1,8 @@
 """The main walk: data set, training, retrieval beside random initialisation, registry, one result."""
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from rspnet_platform.home import default_home
 from rspnet_platform.inference.run_evaluation import Evaluation, evaluate_run
 from rspnet_platform.publishing import encoder_input, final_checkpoint, register, trained_encoder
 from rspnet_platform.run import Run, begin, closing_run_on_failure, outbox_path, settle
+from rspnet_platform.stream.damage import DamageBudget, DamageLedger, with_video_ids
 from rspnet_platform.stream.training_dataset import TrainingStream
 from rspnet_platform.tracking import runs
 from rspnet_platform.tracking.client import check_reachable
@@ -23,6 +26,7 @@ from rspnet_platform.train.listeners import MlflowListener, ProgressListener
 from rspnet_platform.train.progress import progress_bar
 from rspnet_platform.train.requirements import check_requirements
 from rspnet_platform.train.run_record import RunRecord
+from rspnet_platform.train.watches import DamageWatch, RunStoppedError
 
 
 def pretrain(config: PretrainConfig) -> dict[str, Any]:
@@ -50,8 +54,14 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
 
 
 def train(run: Run, record: RunRecord, stream: TrainingStream, resources: WorkerResources) -> None:
-    """Trains to the last step, with the progress shown here and the metrics in MLflow."""
-    with progress_bar(stream.plan.num_steps) as board:
+    """Trains to the last step, with the progress shown here and the metrics in MLflow. Raises RunStoppedError for what
+    stops it before that, and for too many damaged videos."""
+    damage = DamageBudget(
+        ledger=stream.damage,
+        num_videos=len(stream.plan.video_indices),
+        max_damaged_fraction=run.config.data.max_damaged_fraction,
+    )
+    with stopping_over(damage, run, record), progress_bar(stream.plan.num_steps) as board:
         launch_training(
             run.config,
             run_uri=run.uri,
@@ -62,8 +72,32 @@ def train(run: Run, record: RunRecord, stream: TrainingStream, resources: Worker
                 MlflowListener(tracking_uri=run.tracking_uri, run_id=record.mlflow_run_id, outbox=outbox_path(run)),
                 ProgressListener(board=board),
             ),
+            watches=(DamageWatch(budget=damage),),
             callbacks=(FailureNotice(run.tracking_uri, record.mlflow_run_id),),
         )
+
+
+@contextlib.contextmanager
+def stopping_over(damage: DamageBudget, run: Run, record: RunRecord) -> Iterator[None]:
+    """Says which videos are damaged, where the run's loop knows only how many, or was over before it looked again."""
+    try:
+        yield
+    except RunStoppedError:
+        check_damage(damage, run, record)
+        raise
+    check_damage(damage, run, record)
+
+
+def check_damage(damage: DamageBudget, run: Run, record: RunRecord) -> None:
+    if complaint := damage.complaint(run.dataset.videos):
+        log_damage(damage.ledger, run, record)
+        raise RunStoppedError(complaint)
+
+
+def log_damage(ledger: DamageLedger, run: Run, record: RunRecord) -> None:
+    """The list, among the run's artifacts."""
+    entries = with_video_ids(ledger.entries(), run.dataset.videos)
+    runs.log_json(run.tracking_uri, record.mlflow_run_id, entries, "damaged_videos.json")
 
 
 def finish(run: Run, record: RunRecord, stream: TrainingStream, *, use_gpu: bool) -> dict[str, Any]:
@@ -76,7 +110,7 @@ def finish(run: Run, record: RunRecord, stream: TrainingStream, *, use_gpu: bool
     )
     metrics = {**evaluation.metrics, "data/num_damaged_videos": float(stream.damage.count())}
     runs.log_metrics_once(run.tracking_uri, record.mlflow_run_id, progress.step, metrics)
-    runs.log_json(run.tracking_uri, record.mlflow_run_id, stream.damage.entries(), "damaged_videos.json")
+    log_damage(stream.damage, run, record)
     model, alias = register(run, record, encoder, evaluation)
     runs.end_run(run.tracking_uri, record.mlflow_run_id, "FINISHED")
     record.at("finished").save(run.uri)

@@ -117,4 +117,5 @@ def closing_run_on_failure(run: Run, record: RunRecord) -> Iterator[None]:
         status = "FAILED" if isinstance(error, Exception) else "KILLED"
         with contextlib.suppress(Exception):  # the error that matters is the one on its way
             runs.end_run(run.tracking_uri, record.mlflow_run_id, status)
+            runs.set_tags(run.tracking_uri, record.mlflow_run_id, {"failure": str(error)})
         raise

@@ -11,6 +11,8 @@ SAID_WITHOUT_NEED = {
     # Ray Data's bars are off, as they should be beside ours.
     "ray.data._internal.progress": "Progress bars disabled",
     "ray.data._internal.execution.streaming_executor": "execution finished in",
+    # A store that stays away: the job ends with that very message.
+    "ray.train.v2._internal.execution.controller.controller": "Error in control loop iteration: cannot ",
     # The token is this process's own; there is nothing to do.
     "ray._private.authentication.authentication_token_setup": "Token authentication is enabled",
 }

@@ -3,11 +3,12 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +34,8 @@ class PretrainJob:
     folder: Path
     dataset: str
     name: str = "run"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What its environment has beside this process's."""
 
     @property
     def run_folder(self) -> Path:
@@ -56,7 +59,12 @@ class PretrainJob:
     def run(self, **changes: object) -> subprocess.CompletedProcess:
         self.folder.mkdir(parents=True, exist_ok=True)
         return subprocess.run(
-            self.command(**changes), capture_output=True, text=True, timeout=TIMEOUT_SECONDS, cwd=self.folder
+            self.command(**changes),
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            cwd=self.folder,
+            env=os.environ | self.environment,
         )
 
     def result(self, **changes: object) -> dict:
@@ -70,8 +78,17 @@ class PretrainJob:
         self.folder.mkdir(parents=True, exist_ok=True)
         with open(self.folder / "stdout.txt", "w") as out, open(self.folder / "stderr.txt", "w") as err:
             return subprocess.Popen(
-                self.command(**changes), stdout=out, stderr=err, cwd=self.folder, start_new_session=True
+                self.command(**changes),
+                stdout=out,
+                stderr=err,
+                cwd=self.folder,
+                start_new_session=True,
+                env=os.environ | self.environment,
             )
+
+    def printed(self) -> dict:
+        """The JSON of a job that was started and has ended."""
+        return json.loads((self.folder / "stdout.txt").read_text().splitlines()[-1])
 
     def has_checkpoint(self) -> bool:
         snapshot = self.run_folder / "checkpoint_manager_snapshot.json"
@@ -82,8 +99,6 @@ class PretrainJob:
 
     def losses(self) -> dict[int, float]:
         """By step, as MLflow has them. Fails where one step has two values: a resumed step must repeat its loss."""
-        import sqlite3
-
         with sqlite3.connect(self.database) as database:
             rows = database.execute("select step, value from metrics where key = 'train/loss' order by step").fetchall()
         losses: dict[int, float] = {}

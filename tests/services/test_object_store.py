@@ -49,8 +49,8 @@ def test_folders_of_a_store(bucket: str) -> None:
 
 
 def test_what_others_write_is_seen(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No listing is remembered: another process writes, and this one sees it. A fork opens a client of its own and leaves
-    its parent's alone: not one request has to be tried again."""
+    """No listing is remembered: another process writes, and this one sees it. A fork opens a client of its own and
+    leaves its parent's alone: not one request has to be tried again."""
     monkeypatch.setattr(object_store, "MAX_RETRYING_SECONDS", 0)
     assert storage.list_names(bucket) == []
     child = multiprocessing.get_context("fork").Process(target=storage.write_bytes, args=(f"{bucket}/by_child", b"1"))

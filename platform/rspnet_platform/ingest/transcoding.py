@@ -14,6 +14,7 @@ from rspnet_platform.ingest.original_profile import count_pictures, read_origina
 from rspnet_platform.shards.packet_index import PacketIndex
 from rspnet_platform.videos.input_facts import InputFacts
 from rspnet_platform.videos.refusal_reasons import RefusalReason, VideoRefusedError
+from rspnet_platform.videos.reproducibility import NUM_FRAMES_HELD, PictureChecksums, needs_second_decode
 from rspnet_platform.videos.sequential_decoding import OpenedVideo, open_video
 
 
@@ -51,15 +52,22 @@ def codec_settings(config: IngestConfig) -> dict[str, str]:
 def transcode(file: BinaryIO, config: IngestConfig) -> TranscodedVideo:
     """Raises VideoRefusedError for a video that cannot or may not become part of a data set."""
     sha256, is_original = _hash_input(file, config.limits.max_input_bytes), config.profile == "original"
-    data = read_original(file, config.limits.max_stored_bytes) if is_original else b""
-    with _open(io.BytesIO(data) if is_original else file, config) as video:
+    data = b""
+    if is_original:
+        data = read_original(file, config.limits.max_stored_bytes)
+        file = io.BytesIO(data)
+    checksums = PictureChecksums()
+    with _open(file, config) as video:
+        pictures = checksums.recorded(video.frames)
         if is_original:
-            num_frames, height, width = count_pictures(video.frames)
+            num_frames, height, width = count_pictures(pictures)
         else:
             data, num_frames, height, width = encode_indexed(
-                video.frames, video.frames_per_second, config.limits.max_stored_bytes
+                pictures, video.frames_per_second, config.limits.max_stored_bytes
             )
     _check_length(min(num_frames, video.facts.num_frames), config.min_num_frames)
+    if needs_second_decode(video.facts.codec):
+        _decode_again(file, config, checksums)
     return TranscodedVideo(
         num_frames=num_frames,
         frames_per_second=float(video.frames_per_second),
@@ -73,14 +81,21 @@ def transcode(file: BinaryIO, config: IngestConfig) -> TranscodedVideo:
     )
 
 
-def _open(file: BinaryIO, config: IngestConfig) -> AbstractContextManager[OpenedVideo]:
+def _open(file: BinaryIO, config: IngestConfig, num_frames_held: int = 0) -> AbstractContextManager[OpenedVideo]:
     return open_video(
         file,
         short_side=config.short_side,
         frames_per_second=config.frames_per_second,
         limits=config.limits,
         tolerance=config.tolerance,
+        num_frames_held=num_frames_held,
     )
+
+
+def _decode_again(file: BinaryIO, config: IngestConfig, checksums: PictureChecksums) -> None:
+    file.seek(0)
+    with _open(file, config, NUM_FRAMES_HELD) as video:
+        checksums.compare(video.frames, config.tolerance)
 
 
 def _check_length(num_frames: int, min_num_frames: int) -> None:

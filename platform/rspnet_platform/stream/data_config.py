@@ -23,6 +23,9 @@ class DataConfig:
     each. What the samples are does not change, but the order does: videos come in one order for all these epochs, and
     a decode task holds its decoded samples of all but one of them.
 
+    `max_damaged_fraction`: of the videos to train on, rounded up. A damaged video is missed in each epoch, counted and
+    listed; more of them than that stop the run.
+
     `decoder`: how a data set of the profile `original` is decoded; none takes "pyav", which is right for every file.
     """
 
@@ -31,11 +34,14 @@ class DataConfig:
     split: str = "train"
     num_row_groups_per_window: int = 4
     num_samples_per_visit: int = 1
+    max_damaged_fraction: float = 0.01
     decoder: Decoder | None = None
 
     def __post_init__(self) -> None:
         for name in ("num_row_groups_per_window", "num_samples_per_visit"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; accepted are numbers from 1 on")
+        if not 0 <= self.max_damaged_fraction <= 1:
+            raise ValueError(f"max_damaged_fraction is {self.max_damaged_fraction}; accepted are numbers from 0 to 1")
         if self.decoder is not None and self.decoder not in get_args(Decoder):
             raise ValueError(f"decoder is {self.decoder!r}; accepted are {', '.join(get_args(Decoder))}, or none")

@@ -12,6 +12,7 @@ from ray.train import Checkpoint, CheckpointUploadMode
 
 from rspnet_platform import storage
 from rspnet_platform.stream.consumed import ConsumedVideos
+from rspnet_platform.train.run_storage import run_filesystem
 
 TENSORS, DATA_STATE, CONFIG = "state.pt", "data.json", "config.json"
 
@@ -79,4 +80,5 @@ def latest_checkpoint(run_uri: str) -> Checkpoint | None:
     """The run's last complete checkpoint, or None before the first."""
     if not storage.exists(storage.join(run_uri, "checkpoint_manager_snapshot.json")):
         return None
-    return ray.train.Result.from_path(run_uri).checkpoint
+    filesystem, path = run_filesystem(run_uri)
+    return ray.train.Result.from_path(path, storage_filesystem=filesystem).checkpoint

@@ -6,6 +6,7 @@ from functools import partial
 import ray.train
 from ray.train import CheckpointConfig, DataConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchTrainer
+from ray.train.v2.api.exceptions import TrainingFailedError
 
 from rspnet_platform import runtime, storage
 from rspnet_platform.config import PretrainConfig
@@ -19,9 +20,13 @@ from rspnet_platform.stream.frame_readers import frame_reader
 from rspnet_platform.stream.splits import select_videos
 from rspnet_platform.stream.stream_plan import StreamPlan, VideoLocations
 from rspnet_platform.stream.training_dataset import TrainingStream
+from rspnet_platform.train.checkpoint_list import CheckpointListKeeper, mend_checkpoint_list
 from rspnet_platform.train.checkpoints import latest_checkpoint, load_data_state
+from rspnet_platform.train.failure_notice import storage_error_in
 from rspnet_platform.train.listeners import Listener
 from rspnet_platform.train.loop import LoopInputs, train_loop
+from rspnet_platform.train.run_storage import run_filesystem
+from rspnet_platform.train.watches import RunStoppedError, Watch
 
 MAX_CONTROLLER_FAILURES = 3
 """Ray's default is to try for ever to start a worker group that cannot start."""
@@ -107,33 +112,69 @@ def launch_training(
     resources: WorkerResources,
     dataset_sha256: str,
     listeners: tuple[Listener, ...],
+    watches: tuple[Watch, ...] = (),
     callbacks: tuple[UserCallback, ...] = (),
 ) -> ray.train.Result:
     """Trains to the end, from the run's last checkpoint where it has one. Raises TrainingFailedError after
-    `run.max_failures` restarts."""
+    `run.max_failures` restarts, StorageError when a store stays away, and RunStoppedError where a watch asks for it.
+
+    Where videos are damaged, less than a batch is left over by each iteration over the data set; once all of that
+    together is a batch and more, training goes on with it.
+    """
+    inputs = LoopInputs(
+        config=config, stream=stream, dataset_sha256=dataset_sha256, listeners=listeners, watches=watches
+    )
+    mend_checkpoint_list(run_uri)
+    num_left = None
+    while True:
+        result = fit(build_trainer(config, run_uri, resources, inputs, callbacks))
+        num_left_before, num_left = num_left, stream.num_undamaged_samples_left()
+        if num_left < config.training.global_batch_size or num_left == num_left_before:
+            return result
+
+
+def fit(trainer: TorchTrainer) -> ray.train.Result:
+    """With the errors of `launch_training`: the loop returns why it stopped before the end."""
+    try:
+        result = trainer.fit()
+    except TrainingFailedError as error:
+        if (storage_error := storage_error_in([error])) is not None:
+            raise storage_error from error
+        raise
+    if result.return_value is not None:
+        raise RunStoppedError(result.return_value)
+    return result
+
+
+def build_trainer(
+    config: PretrainConfig,
+    run_uri: str,
+    resources: WorkerResources,
+    inputs: LoopInputs,
+    callbacks: tuple[UserCallback, ...],
+) -> TorchTrainer:
     low, high = resources.min_workers, resources.max_workers
     storage_uri, name = run_uri.rsplit("/", 1)
-    trainer = TorchTrainer(
+    filesystem, storage_path = run_filesystem(storage_uri)
+    return TorchTrainer(
         train_loop,
-        train_loop_config={
-            "inputs": LoopInputs(config=config, stream=stream, dataset_sha256=dataset_sha256, listeners=listeners)
-        },
+        train_loop_config={"inputs": inputs},
         scaling_config=ScalingConfig(
             num_workers=low if low == high else (low, high),
             use_gpu=resources.use_gpu,
             resources_per_worker={"CPU": resources.cpus_per_worker},
         ),
-        datasets={"train": stream},
+        datasets={"train": inputs.stream},
         dataset_config=DataConfig(execution_options=execution_options()),
         run_config=RunConfig(
             name=name,
-            storage_path=storage_uri,
+            storage_path=storage_path,
+            storage_filesystem=filesystem,
             failure_config=FailureConfig(
                 max_failures=config.run.max_failures, controller_failure_limit=MAX_CONTROLLER_FAILURES
             ),
             checkpoint_config=CheckpointConfig(num_to_keep=config.training.num_checkpoints_kept),
-            callbacks=list(callbacks),
+            callbacks=[*callbacks, CheckpointListKeeper(run_uri)],
             logging_config=LoggingConfig(log_level="WARNING"),
         ),
     )
-    return trainer.fit()

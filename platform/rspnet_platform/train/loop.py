@@ -18,6 +18,7 @@ from rspnet_platform.train.listeners import Listener
 from rspnet_platform.train.phase_timers import PhaseTimers
 from rspnet_platform.train.trained_samples import TrainedSamples
 from rspnet_platform.train.training_state import TrainingState
+from rspnet_platform.train.watches import Watch, shared_by_all_ranks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,15 +29,17 @@ class LoopInputs:
     stream: TrainingStream
     dataset_sha256: str
     listeners: tuple[Listener, ...]
+    watches: tuple[Watch, ...] = ()
 
 
-def train_loop(loop_config: dict[str, Any]) -> None:
-    """Trains from the last checkpoint, or from the beginning, to the last step."""
+def train_loop(loop_config: dict[str, Any]) -> str | None:
+    """Trains from the last checkpoint, or from the beginning, to the last step. Returns why it stopped before that."""
     inputs: LoopInputs = loop_config["inputs"]
     training = inputs.config.training
     state = start_state(inputs)
     plan = replace(inputs.stream.plan, consumed=state.consumed)
     saved_step, timers, trained = state.step, PhaseTimers(), TrainedSamples(state.consumed)
+    stop_reason = None
     with ExitStack() as stack:
         listeners = [stack.enter_context(listener) for listener in inputs.listeners] if is_first_rank() else []
         for batch in timers.each("data_wait", clip_batches(plan, inputs.config)):
@@ -46,14 +49,28 @@ def train_loop(loop_config: dict[str, Any]) -> None:
             if is_due(state, training.log_every_num_steps):
                 with timers.phase("report"):
                     metrics = step_metrics(report, timers, state, inputs)
+                    stop_reason = look(state, metrics, inputs)
                     for listener in listeners:
                         listener.on_metrics(state.step, metrics)
             if is_due(state, training.checkpoint_every_num_steps):
                 with timers.phase("checkpoint"):
                     save(state, trained, inputs)
                 saved_step = state.step
+            if stop_reason:
+                break
         if saved_step < state.step:  # damaged videos can make the run a few steps shorter than planned
             save(state, trained, inputs)
+    return stop_reason
+
+
+def look(state: TrainingState, metrics: dict[str, float], inputs: LoopInputs) -> str | None:
+    """Adds what the watches see to `metrics`, on rank 0; returns, on all, why the run has to stop."""
+    stop_reason = None
+    for watch in inputs.watches if is_first_rank() else ():
+        seen = watch.look(state.step, metrics)
+        metrics.update(seen.metrics)
+        stop_reason = stop_reason or seen.stop_reason
+    return shared_by_all_ranks(stop_reason)
 
 
 def start_state(inputs: LoopInputs) -> TrainingState:

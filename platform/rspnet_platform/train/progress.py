@@ -72,9 +72,11 @@ def _show(bar: tqdm, latest: dict[str, Any]) -> None:
     if not latest:
         return
     metrics = latest["metrics"]
+    num_damaged = int(metrics.get("data/num_damaged_videos", 0))
     bar.set_postfix_str(
         f"loss {metrics['train/loss']:.3f}, {metrics['throughput/clips_per_second']:.0f} clips/s, "
-        f"data wait {metrics.get('time/data_wait_fraction', 0.0):.0%}",
+        f"data wait {metrics.get('time/data_wait_fraction', 0.0):.0%}"
+        + (f", {num_damaged} damaged video{'s' * (num_damaged > 1)}" if num_damaged else ""),
         refresh=False,
     )
     bar.update(latest["step"] - bar.n)

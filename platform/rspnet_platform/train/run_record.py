@@ -10,6 +10,7 @@ RECORD = "run.json"
 
 MAY_CHANGE = (
     "data.shards",
+    "data.max_damaged_fraction",
     "data.version",
     "scaling.",
     "run.",

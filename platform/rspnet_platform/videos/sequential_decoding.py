@@ -5,6 +5,7 @@ B-frames. Nothing here seeks, and all frame counts are counts of decoded frames.
 what becomes of each kind of video.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -51,6 +52,7 @@ def open_video(
     frames_per_second: float | None = None,
     limits: VideoLimits | None = None,
     tolerance: DamageTolerance | None = None,
+    num_frames_held: int = 0,
 ) -> Iterator[OpenedVideo]:
     """Opens the best video stream of a file object or of bytes; paths are not taken, since libav would
     interpret them.
@@ -58,13 +60,14 @@ def open_video(
     Rotation is applied, the shorter side is scaled to `short_side` (even), the longer keeps the aspect ratio
     to the nearest even number. With `frames_per_second` frames are repeated and left out by their times, without it
     each decoded frame comes once and the container's average rate goes with them. `limits` and `tolerance` are the
-    defaults where not given. Raises VideoRefusedError when it cannot be opened or holds no video stream.
+    defaults where not given. `num_frames_held` is for a second decode (see `videos.reproducibility`). Raises
+    VideoRefusedError when it cannot be opened or holds no video stream.
     """
     limits, tolerance = limits or VideoLimits(), tolerance or DamageTolerance()
     with open_stream(video, limits) as (container, stream):
         record, nominal_rate = DecodingRecord(), average_rate(stream)
         frames: Iterable[av.VideoFrame] = _decoded_frames(container, stream, limits, tolerance, record)
-        rate = nominal_rate
+        frames, rate = _holding(frames, num_frames_held), nominal_rate
         if frames_per_second is not None:
             rate = Fraction(frames_per_second).limit_denominator(1001)
             frames = _limited(at_constant_rate(frames, rate, nominal_rate), limits)
@@ -122,6 +125,13 @@ def _upright_pictures(frames: Iterable[av.VideoFrame], short_side: int, metadata
         if frame is not converted:  # else it is shown once more
             picture, converted = orientation.apply(converter.convert(frame)), frame
         yield picture
+
+
+def _holding(frames: Iterable[av.VideoFrame], num_frames: int) -> Iterator[av.VideoFrame]:
+    held: deque[av.VideoFrame] = deque(maxlen=num_frames)
+    for frame in frames:
+        held.append(frame)
+        yield frame
 
 
 def _limited(frames: Iterable[av.VideoFrame], limits: VideoLimits) -> Iterator[av.VideoFrame]:

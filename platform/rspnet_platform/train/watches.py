@@ -1,0 +1,61 @@
+"""What looks at a run from rank 0 while it trains, adds to its metrics, and may ask for its stop."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch.distributed as dist
+
+from rspnet_platform.command_line import UserError
+from rspnet_platform.stream.damage import DamageBudget
+
+MAX_LISTING_FRACTION = 0.01
+"""Of the time: a ledger on a slow store is looked at less often."""
+
+
+class RunStoppedError(UserError):
+    """The run was stopped before its end, with a checkpoint; the message says why and what would let it go on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """`metrics` join those of the step. A `stop_reason` ends the run after this step, on all ranks."""
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    stop_reason: str | None = None
+
+
+class Watch(Protocol):
+    """Asked on rank 0 at each log step."""
+
+    def look(self, step: int, metrics: Mapping[str, float]) -> Observation: ...
+
+
+@dataclass(kw_only=True)
+class DamageWatch:
+    """Counts the damaged videos that decode tasks have met so far."""
+
+    budget: DamageBudget
+    _num_damaged: int = field(default=0, init=False)
+    _next_look_seconds: float = field(default=0.0, init=False)
+
+    def look(self, step: int, metrics: Mapping[str, float]) -> Observation:  # noqa: ARG002
+        now = time.monotonic()
+        if now >= self._next_look_seconds:
+            self._num_damaged = self.budget.ledger.count()
+            later = time.monotonic()
+            self._next_look_seconds = later + (later - now) / MAX_LISTING_FRACTION
+        return Observation(
+            metrics={"data/num_damaged_videos": float(self._num_damaged)},
+            stop_reason=self.budget.excess(self._num_damaged),
+        )
+
+
+def shared_by_all_ranks(stop_reason: str | None) -> str | None:
+    """Rank 0's word. A barrier of a few bytes: all ranks stop after the same step, so that none waits for another."""
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return stop_reason
+    word = [stop_reason]
+    dist.broadcast_object_list(word, src=0)
+    return word[0]
