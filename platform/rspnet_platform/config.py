@@ -8,6 +8,7 @@ import tyro
 
 from rspnet_core.optimizer_config import OptimizerConfig
 from rspnet_core.pretext.rspnet_config import RSPNetConfig
+from rspnet_core.pretext.task_config import TaskConfig
 from rspnet_platform.inference.evaluation_config import EvaluationConfig
 from rspnet_platform.stream.data_config import DataConfig
 from rspnet_platform.tracking.tracking_config import TrackingConfig
@@ -16,11 +17,13 @@ from rspnet_platform.train.train_config import RunIdentity, ScalingOptions, Trai
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainConfig:
-    """Everything that a run is made of. A recipe returns one; the command line changes single values, but not `recipe`,
-    the name that the recipe gives itself."""
+    """Everything that a run is made of; `task` is of the class that the method has.
+
+    A recipe returns one; the command line changes single values, but not `recipe`, the name that the recipe gives
+    itself."""
 
     recipe: tyro.conf.Suppress[tyro.conf.Fixed[str]] = "custom"
-    task: RSPNetConfig = field(default_factory=RSPNetConfig)
+    task: TaskConfig = field(default_factory=RSPNetConfig)
     data: DataConfig = field(default_factory=DataConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

@@ -24,7 +24,7 @@ from rspnet_platform.train.failure_notice import FailureNotice
 from rspnet_platform.train.launch import WorkerResources, launch_training, plan_resources, plan_stream
 from rspnet_platform.train.listeners import MlflowListener, ProgressListener
 from rspnet_platform.train.progress import progress_bar
-from rspnet_platform.train.requirements import check_requirements
+from rspnet_platform.train.requirements import check_batch_norm, check_requirements
 from rspnet_platform.train.run_record import RunRecord
 from rspnet_platform.train.watches import DamageWatch, RunStoppedError
 
@@ -41,6 +41,7 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
     runtime.connect()
     try:
         resources, budget = plan_resources(run.config)
+        check_batch_norm(run.config, use_gpu=resources.use_gpu, max_workers=resources.max_workers)
         say(f"the cluster's share of this run:\n{budget.table()}")
         record = begin(run, record)
         with closing_run_on_failure(run, record):

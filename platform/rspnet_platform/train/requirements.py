@@ -11,12 +11,24 @@ from rspnet_platform.train.training_state import build_task
 
 def check_requirements(config: PretrainConfig, dataset: ShardedDataset, stream: TrainingStream) -> None:
     """Raises ValueError with the task's or the sampler's own reason."""
-    build_task(config).requirements().check(
+    task = build_task(config)
+    clips, view = config.task.clips, config.task.view
+    task.encoder.check_clip_size(num_frames=clips.num_frames_per_clip, height=view.crop_size, width=view.crop_size)
+    task.requirements().check(
         num_videos=len(stream.plan.video_indices),
         global_batch_size=config.training.global_batch_size,
         num_micro_batches=max(map(config.training.num_micro_batches, config.scaling.worker_counts)),
     )
     check_shortest_video(dataset, stream)
+
+
+def check_batch_norm(config: PretrainConfig, *, use_gpu: bool, max_workers: int) -> None:
+    """Raises ValueError where batch norm cannot be synchronised: torch does that on GPUs alone."""
+    if config.task.sync_batch_norm and not use_gpu and max_workers > 1:
+        raise ValueError(
+            f"task.sync_batch_norm is True with {max_workers} workers without GPUs; accepted: one worker (the same "
+            "there), GPUs, or False, which is another method"
+        )
 
 
 def check_shortest_video(dataset: ShardedDataset, stream: TrainingStream) -> None:

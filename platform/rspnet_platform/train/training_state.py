@@ -45,10 +45,11 @@ class TrainingState:
         device = ray.train.torch.get_device()
         assert isinstance(device, torch.device)
         use_all_cores_of(device, num_processes=ray.train.get_context().get_local_world_size())
-        # Batch statistics stay each rank's own; the queue is equal on all ranks by construction.
-        wrapped = ray.train.torch.prepare_model(
-            build_task(config), parallel_strategy_kwargs={"broadcast_buffers": False}
-        )
+        task = build_task(config)
+        if config.task.sync_batch_norm and ray.train.get_context().get_world_size() > 1:
+            task = nn.SyncBatchNorm.convert_sync_batchnorm(task)
+        # Batch statistics stay each rank's own, unless synchronised; the queue is equal on all ranks by construction.
+        wrapped = ray.train.torch.prepare_model(task, parallel_strategy_kwargs={"broadcast_buffers": False})
         task = wrapped.module if isinstance(wrapped, nn.parallel.DistributedDataParallel) else wrapped
         assert isinstance(task, PretextTask)
         return cls(
