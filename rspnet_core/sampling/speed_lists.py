@@ -18,14 +18,15 @@ from rspnet_core.sampling.clip_plan import ClipPlan, VideoInfo
 from rspnet_core.sampling.frame_indices import PastTheEnd, check_past_the_end, clip_span
 
 ANCHOR = 0
-"""The anchor's place in a plan; the keys follow from 1 on, in the order of `playback_speeds`."""
+"""The anchor's place in a plan; the keys follow from 1 on, the one at the anchor's own speed first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpeedListSampler:
-    """Plans an anchor at a speed drawn uniformly from `playback_speeds`, then one key for each of these speeds, the
-    anchor's own among them. With two speeds these are the clips of `SpeedPairSampler`, the keys in the order of
-    their speeds.
+    """Plans an anchor at a speed drawn uniformly from `playback_speeds`, then one key for each of these speeds: the
+    anchor's own, the next ones up to the fastest, and on from the slowest. With two speeds these are the clips of
+    `SpeedPairSampler`, in its order. So each place holds all speeds over a batch: keys in the order of their speeds
+    would pass the network one speed at a time, and batch norm would take away what sets one apart from another.
 
     What is shared follows `SpeedPairSampler`: the anchor has a start and a view of its own; with
     `share_key_start` and `share_key_augmentation` all keys start at one frame under one crop and colours and
@@ -59,7 +60,9 @@ class SpeedListSampler:
         if self.past_the_end == "reject":
             what_for = f"{self.num_frames_per_clip} frames at speed {self.playback_speeds[-1]}"
             check_num_frames(video, self.longest_span, what_for)
-        speeds = (int(generator.choice(self.playback_speeds)), *self.playback_speeds)
+        own = int(generator.integers(len(self.playback_speeds)))
+        keys = self.playback_speeds[own:] + self.playback_speeds[:own]
+        speeds = (keys[0], *keys)
         starts = [uniform_start(video.num_frames, self.longest_span, generator) for _ in speeds]
         if self.share_key_start:
             starts[2:] = [starts[1]] * (len(speeds) - 2)
