@@ -38,9 +38,11 @@ def pace_s3dg() -> PretrainConfig:
     Ingest with a short side of 256.
     """
     task = PaceConfig(encoder="s3dg", clips=PaceSampler(num_frames_per_clip=64))
+    # 224 x 224 of 256 x 256.
+    view = replace(task.view, crop_size=224, crop_area_fraction=(0.766, 0.766), crop_aspect_ratio=(1.0, 1.0))
     return PretrainConfig(
         recipe="pace_s3dg",
-        task=replace(task, view=replace(task.view, crop_size=224, crop_area_fraction=(0.766, 0.766))),
+        task=replace(task, view=view),
         training=TrainingConfig(num_epochs=180, global_batch_size=32),
         optimizer=PACE_OPTIMIZER,
     )

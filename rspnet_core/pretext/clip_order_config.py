@@ -10,10 +10,11 @@ from rspnet_core.sampling.views import ViewConfig
 
 
 def crop_alone() -> ViewConfig:
-    """A crop of 112 out of 128 x 171, and nothing else."""
+    """A crop of 112 x 112 of pictures brought to 128 x 171 whatever their shape, and nothing else."""
     return ViewConfig(
         crop_area_fraction=(0.573, 0.573),
-        crop_aspect_ratio=(1.0, 1.0),
+        crop_aspect_ratio=(128 / 171, 128 / 171),
+        aspect_relative_to_picture=True,
         flip_probability=0.0,
         grayscale_probability=0.0,
         jitter_probability=0.0,

@@ -10,10 +10,12 @@ from rspnet_core.sampling.views import ViewConfig
 
 
 def published_view() -> ViewConfig:
-    """A crop of 112 out of 128 x 171, a flip, and jitter drawn for every frame of 8 in 10 clips."""
+    """A crop of 112 x 112 of pictures brought to 128 x 171 whatever their shape, a flip, and jitter drawn for every
+    frame, in 8 of 10 frames."""
     return ViewConfig(
         crop_area_fraction=(0.573, 0.573),
-        crop_aspect_ratio=(1.0, 1.0),
+        crop_aspect_ratio=(128 / 171, 128 / 171),
+        aspect_relative_to_picture=True,
         grayscale_probability=0.0,
         jitter_probability=0.8,
         brightness=0.8,

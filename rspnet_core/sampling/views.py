@@ -67,7 +67,8 @@ class ViewConfig:
     Brightness, contrast and saturation factors are uniform in [max(0, 1 - x), 1 + x], the hue shift in [-hue, hue]
     turns. `blur_sigma` is the range of sigma in pixels. Channel splitting shows one of red, green and blue, drawn
     uniformly, in place of all three (OPN, CoCLR). The crop box follows torchvision's RandomResizedCrop (ten tries, then
-    a centre crop), rounded to even pixels.
+    a centre crop), rounded to even pixels. `aspect_relative_to_picture`: `crop_aspect_ratio` is in multiples of the
+    picture's own, which is what it comes to where a method resizes all pictures to one shape and crops then.
 
     Operations are drawn once a clip (temporally consistent), and those in `per_frame` once a frame.
     """
@@ -75,6 +76,7 @@ class ViewConfig:
     crop_size: int = 112
     crop_area_fraction: tuple[float, float] = (0.4, 1.0)
     crop_aspect_ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    aspect_relative_to_picture: bool = False
     flip_probability: float = 0.5
     channel_probability: float = 0.0
     grayscale_probability: float = 0.2
@@ -147,6 +149,8 @@ class ViewConfig:
         for _ in range(10):
             area = height * width * generator.uniform(*self.crop_area_fraction)
             aspect = np.exp(generator.uniform(low, high))
+            if self.aspect_relative_to_picture:
+                aspect *= width / height
             crop_width, crop_height = to_even((area * aspect) ** 0.5), to_even((area / aspect) ** 0.5)
             if 2 <= crop_width <= width and 2 <= crop_height <= height:
                 top = 2 * int(generator.integers((height - crop_height) // 2, endpoint=True))

@@ -30,6 +30,22 @@ def test_crops_reach_every_corner_and_keep_to_area_and_aspect(generator: np.rand
     assert max(crop.left + crop.width for crop in crops) == 240
 
 
+@pytest.mark.parametrize(("height", "width"), [(240, 320), (480, 854), (256, 144)])
+def test_crops_of_resized_pictures_by_hand(height: int, width: int, generator: np.random.Generator):
+    """112 x 112 of a picture brought to 128 x 171 is 112/128 of its height and 112/171 of its width, anywhere."""
+    config = ViewConfig(
+        crop_area_fraction=(0.573, 0.573),
+        crop_aspect_ratio=(128 / 171, 128 / 171),
+        aspect_relative_to_picture=True,
+    )
+    crops = [config.draw(generator, height=height, width=width, num_frames=2).crops[0] for _ in range(300)]
+    for crop in crops:
+        assert crop.height == pytest.approx(height * 112 / 128, abs=1.1)
+        assert crop.width == pytest.approx(width * 112 / 171, abs=1.1)
+    assert {crop.top for crop in crops} == set(range(0, height - crops[0].height + 1, 2))
+    assert max(crop.left + crop.width for crop in crops) > 0.98 * width
+
+
 def test_numbers_keep_to_their_ranges(generator: np.random.Generator):
     """Each number in `VIEW_NUMBERS` covers its configured range and nothing else."""
     config = ViewConfig(blur_probability=0.5, solarise_probability=0.3, solarise_threshold=0.4, channel_probability=0.6)
