@@ -33,7 +33,7 @@ class AppearanceInstance(MomentumContrast):
         positives = [keys["same_speed"], keys["other_speed"]] if chosen == "both" else [keys[chosen]]
         terms = [self.discriminate(query, positive, batch.video_index) for positive in positives]
         loss = torch.stack([term.loss.mean() for term in terms]).sum()
-        self.will_enqueue(keys[self.config.enqueued_keys], batch.video_index)
+        self.will_enqueue(keys[self.config.enqueued_keys], batch.video_index, context)
         return PretextOutput(
             loss=loss,
             metrics={

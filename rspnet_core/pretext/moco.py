@@ -15,8 +15,11 @@ and the clips' losses are summed, as the published code sums their gradients (it
 are enqueued.
 
 Deviations on purpose: the published code takes no optimizer step until the queue is full of keys, here it starts full
-of random directions; it passes backward clip by clip, here all clips pass at once, which is the same gradient but for
-batch norm, which sees them together; S counts steps instead of fractional epochs.
+of random directions; it passes backward clip by clip, here all queries pass at once, which is the same gradient but for
+batch norm, which sees them together; S counts steps instead of fractional epochs, and the momentum copies follow after
+step s by m(s) instead of before the next one by m(s + 1); the queue's keys of a query's own video are no negatives
+(`mask_same_video`), and the queue need not be a multiple of the batch; shuffled batch norm exchanges clips between all
+workers instead of those of one machine.
 """
 
 from math import cos, pi
@@ -41,7 +44,6 @@ class MoCo(MomentumContrast):
 
     def forward(self, batch: PretextBatch, context: StepContext) -> PretextOutput:
         num_clips = batch.clips.shape[1]
-        self.key_momentum = self._momentum_at(context)
         keys = [self.unit_keys(batch.clips[:, place], context, f"key/{place}") for place in range(num_clips)]
         feature_map = self.encoder(batch.clips.flatten(0, 1))
         queries = self.unit_query(feature_map).unflatten(0, batch.clips.shape[:2])
@@ -54,7 +56,7 @@ class MoCo(MomentumContrast):
             ]
             losses.append(torch.stack([term.loss.mean() for term in terms]).mean())
             top1 += [term.top1 for term in terms]
-        self.will_enqueue(torch.cat(keys), batch.video_index.repeat(num_clips))
+        self.will_enqueue(torch.cat(keys), batch.video_index.repeat(num_clips), context)
         loss = torch.stack(losses)
         return PretextOutput(
             loss=loss.sum(),
@@ -65,7 +67,7 @@ class MoCo(MomentumContrast):
             },
         )
 
-    def _momentum_at(self, context: StepContext) -> float:
+    def momentum_at(self, context: StepContext) -> float:
         start = self.config.key_momentum
         if not self.config.anneals_key_momentum:
             return start

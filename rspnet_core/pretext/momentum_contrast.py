@@ -20,7 +20,7 @@ Clips = Float[Tensor, "batch channel time height width"]
 class MomentumContrast(PretextTask):
     """Query and key networks, the queue, and InfoNCE between them; a subclass says which clips are compared.
 
-    Keys that `will_enqueue` was given enter the queue after the optimizer step.
+    Keys that `will_enqueue` was given enter the queue after the optimizer step, and the key network follows.
     """
 
     num_enqueued_per_video = 1
@@ -35,8 +35,8 @@ class MomentumContrast(PretextTask):
         self.key_encoder = MomentumEncoder(self.encoder)
         self.key_head = MomentumEncoder(self.head)
         self.queue = FeatureQueue(queue_size=config.queue_size, embedding_dim=config.embedding_dim)
-        self.key_momentum = config.key_momentum
         self._to_enqueue: list[tuple[Tensor, Tensor]] = []
+        self._key_momentum = config.key_momentum
 
     def unit_query(self, feature_map: Float[Tensor, "batch feature *map"]) -> Float[Tensor, "batch embedding"]:
         return F.normalize(self.head(feature_map).float(), dim=1)
@@ -61,9 +61,16 @@ class MomentumContrast(PretextTask):
         mask = ~self.queue.same_video(video_index) if self.contrast_config.mask_same_video else None
         return info_nce(query, positive, self.queue.features, self.contrast_config.temperature, mask)
 
-    def will_enqueue(self, keys: Float[Tensor, "keys embedding"], video_index: Int64[Tensor, " keys"]) -> None:
+    def momentum_at(self, context: StepContext) -> float:  # noqa: ARG002
+        """By how much the key network stays where it is after this step."""
+        return self.contrast_config.key_momentum
+
+    def will_enqueue(
+        self, keys: Float[Tensor, "keys embedding"], video_index: Int64[Tensor, " keys"], context: StepContext
+    ) -> None:
         if torch.is_grad_enabled():  # a validation leaves no trace
             self._to_enqueue.append((keys, video_index))
+            self._key_momentum = self.momentum_at(context)
 
     def after_step(self) -> None:
         """Enqueues the step's keys, from all workers in the order of their ranks, and moves the key network."""
@@ -71,18 +78,18 @@ class MomentumContrast(PretextTask):
         keys, video_index = (all_gather_no_grad(torch.cat(parts)) for parts in zip(*self._to_enqueue, strict=True))
         self._to_enqueue = []
         self.queue.enqueue(keys, video_index)
-        self.key_encoder.follow(self.encoder, self.key_momentum)
-        self.key_head.follow(self.head, self.key_momentum)
+        self.key_encoder.follow(self.encoder, self._key_momentum)
+        self.key_head.follow(self.head, self._key_momentum)
 
     def requirements(self) -> Requirements:
-        queue_size = self.contrast_config.queue_size
+        num_videos_in_queue = self.contrast_config.queue_size // self.num_enqueued_per_video
         min_num_videos, reason = 2, "a video is told from other videos"
         if not self.contrast_config.mask_same_video:
-            min_num_videos = queue_size + 1
+            min_num_videos = num_videos_in_queue + 1
             reason = "without mask_same_video a queue as large as the data set holds keys of the query's own video"
         return Requirements(
             min_num_videos=min_num_videos,
-            max_global_batch_size=queue_size // self.num_enqueued_per_video,
+            max_global_batch_size=num_videos_in_queue,
             videos_reason=reason,
             batch_reason="the keys of one batch must fit into the queue (queue_size)",
         )

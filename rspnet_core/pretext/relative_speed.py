@@ -1,11 +1,13 @@
 """RSP alone: relative speed perception, the first of RSPNet's tasks, for two speeds or more.
 
 Peihao Chen et al., AAAI 2021, https://arxiv.org/abs/2011.07949, eq. 2; symbols as in `rspnet`. Clips of one video at
-the same playback speed lie closer than clips at different speeds. With two speeds this is `rspnet` with
-`instance_weight` 0, without the head and the queue that would then do nothing. With more it is an extension of ours:
-clips nearer in speed lie closer, by a margin for each doubling (`losses.ordered_speed_ranking`).
+the same playback speed lie closer than clips at different speeds. With two speeds, one double
+the other, this is `rspnet` with `instance_weight` 0, without the head and the queue that would then do nothing. With
+more it is an extension of ours: clips nearer in speed lie closer, by a margin for each doubling
+(`losses.ordered_speed_ranking`).
 
-Asks for the clips of `SpeedListSampler`: an anchor, then a key at each speed.
+Asks for the clips of `SpeedListSampler`: an anchor, then a key at each speed, so ordered that each place holds all
+speeds over a batch. Each place passes the network by itself, as in `rspnet`.
 """
 
 import torch
