@@ -82,3 +82,24 @@ def test_the_optimizer_holds_what_takes_a_gradient():
     task = Slope()
     groups = build_optimizer(task, CONFIG, global_batch_size=2).param_groups
     assert [id(parameter) for group in groups for parameter in group["params"]] == [id(task.weight)]
+
+
+class Drawing(Slope):
+    """The loss is scaled by what torch's global generator gives."""
+
+    def forward(self, batch: PretextBatch, context: StepContext) -> PretextOutput:
+        return PretextOutput(loss=super().forward(batch, context).loss * torch.rand(()))
+
+
+def test_what_a_network_draws_depends_on_seed_and_step_alone():
+    """Dropout of a restored run draws what it drew before, whatever else drew in between."""
+    drawn = {}
+    for seed, at in ((0, 0), (0, 1), (1, 0), (0, 0)):
+        torch.rand(3)
+        optimizer = build_optimizer(task := Drawing(), CONFIG, global_batch_size=4)
+        context = StepContext(step=at, num_steps=10, seed=seed)
+        report = train_step(
+            task=task, optimizer=optimizer, config=CONFIG, global_batch_size=4, micro_batches=[BATCH], context=context
+        )
+        assert drawn.setdefault((seed, at), report.loss) == report.loss
+    assert len(set(drawn.values())) == 3
