@@ -10,9 +10,10 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
-from rspnet_core.distributed import mean_over_workers
+from rspnet_core.distributed import mean_over_workers, rank
 from rspnet_core.optimizer_config import OptimizerConfig
 from rspnet_core.pretext.task import PretextBatch, PretextOutput, PretextTask, StepContext
+from rspnet_core.random_streams import random_stream
 from rspnet_core.schedules import learning_rate
 
 
@@ -56,8 +57,12 @@ def train_step(
     computes in float32. Waits for the device once, to read loss and metrics; they are averaged over the workers
     first, so that all of them stop at the same step.
 
+    Seeds torch's global generator: what networks draw of themselves (dropout, stochastic depth) depends on the run's
+    seed, the step and this worker's rank, so that a restored run draws it again.
+
     Raises NonFiniteLossError before the optimizer step; running statistics of batch norm have moved by then.
     """
+    torch.manual_seed(int(random_stream(context.seed, context.step, rank(), "network").integers(2**63)))
     optimizer.zero_grad(set_to_none=True)
     model = task if wrapped is None else wrapped
     outputs = []
