@@ -56,7 +56,9 @@ class MoCo(MomentumContrast):
             ]
             losses.append(torch.stack([term.loss.mean() for term in terms]).mean())
             top1 += [term.top1 for term in terms]
-        self.will_enqueue(torch.cat(keys), batch.video_index.repeat(num_clips), context)
+        # Video by video: the queue's order does not depend on the number of workers or micro-batches.
+        all_keys = torch.stack(keys, dim=1).flatten(0, 1)
+        self.will_enqueue(all_keys, batch.video_index.repeat_interleave(num_clips), context)
         loss = torch.stack(losses)
         return PretextOutput(
             loss=loss.sum(),
