@@ -1,11 +1,15 @@
 """Each line of the table in `rspnet_platform/videos/README.md` that is about pictures and streams."""
 
 import io
+import re
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
+import rspnet_platform.videos
 from av.stream import Disposition
 from rspnet_platform.ingest.ingest_config import IngestConfig
 from rspnet_platform.ingest.transcoding import TranscodedVideo, transcode
@@ -46,6 +50,19 @@ def test_odd_sizes(height: int, width: int, expected: tuple[int, int]) -> None:
                                pixel_format="rgb24"))  # fmt: skip
     assert (video.height, video.width, video.num_frames) == (*expected, 3)
     assert means(decode_all(video.data)[0]) == pytest.approx((188, 128, 128), abs=2)
+
+
+def test_pixels_count_as_square() -> None:
+    """Anamorphic pictures stay narrow, as other readers return them."""
+
+    def prepare(stream: Any) -> None:
+        stream.codec_context.sample_aspect_ratio = Fraction(2, 1)
+
+    data = encode_video(moving_pictures(3, 64, 64), prepare=prepare)
+    with av.open(io.BytesIO(data), "r") as container:
+        assert container.streams.video[0].sample_aspect_ratio == 2
+    video = taken(data)
+    assert (video.height, video.width) == (32, 32)
 
 
 def test_an_extreme_aspect_is_over_the_limit() -> None:
@@ -258,3 +275,15 @@ def test_a_stream_that_begins_between_key_frames(container: str) -> None:
     else:
         error = refusal_of(mux_again(whole, container, first_packet=7))
         assert error.reason == RefusalReason.INCOMPLETE
+
+
+def test_the_table_of_odd_videos_names_its_tests() -> None:
+    """Every line of the table is held by tests that exist."""
+    folder = Path(rspnet_platform.videos.__path__[0])
+    rows = [line for line in (folder / "README.md").read_text().splitlines() if line.startswith("| ")][1:]
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    assert len(rows) >= 25
+    for row in rows:
+        names = re.findall(r"`(test_\w+)`", row)
+        assert names, row
+        assert all(f"def {name}(" in tests for name in names), row
