@@ -76,7 +76,7 @@ def test_a_child_that_crashes_in_a_ray_worker_costs_one_video(many_videos: Path)
 
         isolated = IsolatedMap(crash_on_the_second, num_processes=1, timeout_seconds=60)
         cluster_tasks._child = lambda _: isolated
-        return transcode_chunk(tasks, 60.0, listing.root)[0]
+        return list(transcode_chunk(tasks, 60.0, listing.root)[0].outcomes)
 
     first, second, third = ray.get(ray.remote(num_cpus=1, max_calls=1)(with_a_crash).remote())
     assert isinstance(first, TakenVideo)

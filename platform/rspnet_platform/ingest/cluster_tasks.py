@@ -29,10 +29,18 @@ class PlannedRow:
     position: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class ChunkSummary:
+    """One outcome a video, without pixels, and the node that has those."""
+
+    outcomes: Sequence[Outcome]
+    node_id: str
+
+
 def transcode_chunk(
     tasks: Sequence[TranscodingTask], timeout_seconds: float, source_root: str
-) -> tuple[list[Outcome], list[Pixels | None]]:
-    """(what the driver decides by, what stays in this node's object store), one of each a task.
+) -> tuple[ChunkSummary, list[Pixels | None]]:
+    """(what the driver decides by, what stays in this node's object store), the latter one a task.
 
     One object for the pixels of a chunk: Ray sends returned objects of less than 100 kB to the driver, as a single
     small video is.
@@ -52,7 +60,7 @@ def transcode_chunk(
         else:
             pixels.append(None)
             outcomes.append(refusal_of(task, result) if isinstance(result, IsolationFailure) else result)
-    return outcomes, pixels
+    return ChunkSummary(outcomes=outcomes, node_id=ray.get_runtime_context().get_node_id()), pixels
 
 
 def write_shard(uri: str, rows: Sequence[PlannedRow], chunks: Sequence[Any]) -> str:
