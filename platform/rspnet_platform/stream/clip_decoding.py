@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, groupby
 from typing import Protocol
 
 import numpy as np
@@ -80,9 +81,12 @@ def cut_sample(
     views = draw_views(plan, video, epoch, recipe)
     size, (first, *_) = recipe.view.crop_size, plan.clips
     planes = np.empty((len(plan.clips), len(first.frame_indices), size * 3 // 2, size), np.uint8)
-    for clip, out in zip(plan.clips, planes, strict=True):
-        crop = views[clip.augmentation_group].crop
-        crop_and_resize([frames[i] for i in clip.frame_indices], crop, size, out)
+    place = 0
+    for group, clips in groupby(plan.clips, lambda clip: clip.augmentation_group):
+        indices = [clip.frame_indices for clip in clips]
+        out = planes[place : place + len(indices)].reshape(-1, size * 3 // 2, size)
+        crop_and_resize([frames[i] for i in chain(*indices)], views[group].crop, size, out)
+        place += len(indices)
     return Sample(
         planes=planes,
         view_numbers=np.array([views[clip.augmentation_group].numbers for clip in plan.clips], dtype=np.float32),
