@@ -72,7 +72,7 @@ class KeysFirst(SpeedPairSampler):
 
 @pytest.mark.parametrize("sampler", [SpeedPairSampler(), SpeedPairSampler(share_key_augmentation=False), KeysFirst()])
 def test_frames_that_come_again_are_cut_as_if_alone(video, sampler):
-    """Overlapping keys, and clips of 16 frames that begin a video of 20 anew: against one crop a frame of every clip."""
+    """Overlapping keys, and clips that begin a short video anew, against one crop a frame of every clip."""
     recipe = replace(RECIPE, sampler=sampler)
     pictures = decode_all(bytes(video.data))
     for epoch in range(4):
