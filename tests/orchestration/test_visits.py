@@ -173,7 +173,7 @@ def test_what_a_decode_task_would_keep_is_bounded():
 def test_the_bound_counts_what_a_share_keeps(small_dataset):
     """Against counting: the most samples that are decoded and not yet due, over all shares; also of shares that go over
     from some epochs to the next, and hold a video twice."""
-    for k, num_epochs, batch in ((1, 5, 6), (2, 5, 6), (3, 5, 6), (3, 3, 6), (4, 3, 6), (2, 4, 20)):
+    for k, num_epochs, batch in ((1, 5, 6), (2, 5, 6), (3, 5, 6), (3, 3, 6), (4, 3, 6), (2, 5, 20)):
         plan = make_plan(
             small_dataset,
             num_samples_per_visit=k,
