@@ -31,12 +31,12 @@ TELL_WHERE_TASKS_FAILED = (
 def quiet_ray() -> None:
     for logger, text in SAID_WITHOUT_NEED.items():
         logging.getLogger(logger).addFilter(is_not(text))
-    if not os.environ.get("RSPNET_TRACEBACK"):
-        for logger in TELL_WHERE_TASKS_FAILED:
-            logging.getLogger(logger).addFilter(is_not_of_a_store)
     # This one is named by its file, which takes it out of Ray Train's own log level.
-    reports = Path(ray.__file__).parent / "train" / "v2" / "_internal" / "execution" / "context.py"
-    logging.getLogger(str(reports)).addFilter(is_not("Reporting training result"))
+    reports = str(Path(ray.__file__).parent / "train" / "v2" / "_internal" / "execution" / "context.py")
+    logging.getLogger(reports).addFilter(is_not("Reporting training result"))
+    if not os.environ.get("RSPNET_TRACEBACK"):
+        for logger in (*TELL_WHERE_TASKS_FAILED, reports):
+            logging.getLogger(logger).addFilter(is_not_of_a_store)
 
 
 def is_not(text: str) -> logging.Filter:
