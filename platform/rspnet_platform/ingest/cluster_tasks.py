@@ -11,7 +11,7 @@ import numpy as np
 import ray
 
 from rspnet_platform import storage
-from rspnet_platform.ingest.isolation import IsolatedMap, IsolationFailure
+from rspnet_platform.ingest.isolated_child import IsolatedChild, IsolationFailure
 from rspnet_platform.ingest.one_video import TranscodingTask, refusal_of, run_task
 from rspnet_platform.ingest.outcomes import Outcome, Pixels, shard_row, summary_of
 from rspnet_platform.ingest.transcoding import TranscodedVideo
@@ -52,7 +52,8 @@ def transcode_chunk(
         )
     outcomes: list[Outcome] = []
     pixels: list[Pixels | None] = []
-    for task, result in zip(tasks, _child(timeout_seconds).run(tasks), strict=True):
+    for task in tasks:
+        result = _child(timeout_seconds).call(task)
         if isinstance(result, TranscodedVideo):
             # An array, for Ray maps arrays and copies bytes.
             pixels.append(Pixels(data=np.frombuffer(result.data, np.uint8), index=result.index))
@@ -90,6 +91,6 @@ def _checked(row: PlannedRow, pixels: Pixels | None) -> Pixels:
 
 
 @functools.cache
-def _child(timeout_seconds: float) -> IsolatedMap:
+def _child(timeout_seconds: float) -> IsolatedChild:
     """One child process for as long as this worker lives: starting one takes half a second."""
-    return IsolatedMap(run_task, num_processes=1, timeout_seconds=timeout_seconds)
+    return IsolatedChild(run_task, timeout_seconds=timeout_seconds)
