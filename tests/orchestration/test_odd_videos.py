@@ -100,6 +100,19 @@ def test_white_is_white_in_every_format(codec: str, container: str, pixel_format
         assert means(decode_all(video.data)[1]) == pytest.approx((expected, 128, 128), abs=2)
 
 
+@pytest.mark.parametrize(("codec", "container"), [("libx264", "mp4"), ("libvpx-vp9", "webm"), ("ffv1", "matroska")])
+def test_full_range_is_compressed(codec: str, container: str) -> None:
+    """Where the frames say that 255 is white, 235 is stored, whatever the name of the format."""
+    planes = np.full((96, 64), 128, np.uint8)
+    planes[:64] = 255
+
+    def prepare(stream: Any) -> None:
+        stream.codec_context.color_range = 2
+
+    data = encode_video([planes] * 3, codec=codec, container=container, picture_format="yuv420p", prepare=prepare)
+    assert means(decode_all(taken(data).data)[0]) == pytest.approx((235, 128, 128), abs=2)
+
+
 @pytest.mark.parametrize("codec_and_container", [("png", "mov"), ("qtrle", "mov"), ("apng", "apng")])
 def test_alpha_is_left_out(codec_and_container: tuple[str, str]) -> None:
     """The colours below are shown, however transparent: nothing is composited."""
@@ -218,6 +231,8 @@ def test_a_change_of_size_is_scaled_to_the_first() -> None:
         encode_video(plain((level,) * 3, *size), container="mpegts", options={"mbtree": "0", "bf": "0"})
         for level, size in ((200, (64, 96)), (50, (128, 96)))
     ]
+    with open_video(b"".join(parts), short_side=32) as opened:
+        assert [picture.shape for picture in opened.frames] == [(48, 48)] * 6
     video = taken(b"".join(parts))
     assert (video.height, video.width, video.num_frames) == (32, 48, 6)
     assert [round(means(picture)[0]) for picture in decode_all(video.data)] == pytest.approx(
