@@ -11,6 +11,8 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
+# Without it Matroska files carry a random number.
+_SAME_BYTES = {"fflags": "+bitexact"}
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -45,7 +47,7 @@ def encode_video(
     """The pictures as a video file. `ticks` are their presentation times in milliseconds; `prepare` gets the stream
     before the first is encoded."""
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format=container) as output:
+    with av.open(buffer, "w", format=container, options=_SAME_BYTES) as output:
         stream: Any = output.add_stream(codec, rate=rate, options=options or default_options(codec))
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = pixel_format
@@ -79,7 +81,10 @@ def mux_again(
 ) -> bytes:
     """The video's packets in another file as they are, some left out, or at other times."""
     buffer = io.BytesIO()
-    with av.open(io.BytesIO(data), "r") as source, av.open(buffer, "w", format=container, options=options or {}) as output:
+    with (
+        av.open(io.BytesIO(data), "r") as source,
+        av.open(buffer, "w", format=container, options={**_SAME_BYTES, **(options or {})}) as output,
+    ):
         stream = output.add_stream_from_template(source.streams.video[0])
         if prepare is not None:
             prepare(stream)

@@ -12,7 +12,7 @@ from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception,
-    stop_after_delay,
+    stop_before_delay,
     wait_exponential,
     wait_random,
 )
@@ -32,7 +32,7 @@ _PERMANENT_ERRNOS = {
     *(errno.EINVAL, errno.EPERM, errno.EACCES, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
     *(errno.ENOSPC, errno.ENOSYS, errno.EMSGSIZE, errno.ENAMETOOLONG, getattr(errno, "EREMCHG", errno.ENOENT)),
 }
-_PERMANENT_BOTOCORE = ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound")
+_NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound")
 _MISSING_PACKAGES = {"gs": "rspnet[gcs]", "gcs": "rspnet[gcs]"}
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ def call(uri: str, verb: str, operation: Callable[[Any], T]) -> T:
     retrying = Retrying(
         retry=retry_if_exception(may_pass),
         wait=wait_exponential(multiplier=0.2, max=5) + wait_random(0, 1),
-        stop=stop_after_delay(MAX_RETRYING_SECONDS),
+        stop=stop_before_delay(MAX_RETRYING_SECONDS),
         before_sleep=_say_once(uri, verb),
         reraise=True,
     )
@@ -82,13 +82,17 @@ def upload(uri: str, num_bytes: int, operation: Callable[..., None]) -> None:
 
 def may_pass(error: BaseException) -> bool:
     """Whether the same request may succeed later."""
-    if isinstance(error, FileNotFoundError | PermissionError | FileExistsError | StorageError):
+    if is_refusal(error) or isinstance(error, FileNotFoundError | FileExistsError | StorageError):
         return False
     if isinstance(error, OSError) and error.errno in _PERMANENT_ERRNOS:
         return False
-    if type(error).__name__ in _PERMANENT_BOTOCORE:
-        return False
     return isinstance(error, Exception) and not isinstance(error, TypeError | ValueError | NotImplementedError)
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the store knows who asks, or nobody, and says no."""
+    is_gcsfs_403 = type(error) is OSError and str(error).startswith("Forbidden")
+    return isinstance(error, PermissionError) or type(error).__name__ in _NO_CREDENTIALS or is_gcsfs_403
 
 
 def _filesystem(uri: str) -> Any:
@@ -121,6 +125,8 @@ def _new_client(uri: str, scheme: str) -> Any:
 def _options(scheme: str) -> dict[str, Any]:
     options: dict[str, Any] = {"use_listings_cache": False}  # others write to the store too
     if scheme in ("s3", "s3a"):
+        for name in ("botocore", "aiobotocore"):  # where it found credentials, in each worker
+            logging.getLogger(name).setLevel(logging.WARNING)
         options["config_kwargs"] = {
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "read_timeout": READ_TIMEOUT_SECONDS,
@@ -145,7 +151,7 @@ def _say_once(uri: str, verb: str) -> Callable[[RetryCallState], None]:
 
 def _message(uri: str, verb: str, error: Exception, statistics: dict[str, Any]) -> str:
     message = f"cannot {verb} {uri}: {_in_short(error)}"
-    if isinstance(error, PermissionError) or type(error).__name__ in _PERMANENT_BOTOCORE:
+    if is_refusal(error):
         return f"{message}; accepted are credentials that allow it, from the environment or the cloud's own chain"
     if not may_pass(error):
         return message

@@ -52,8 +52,13 @@ def runtime_environment() -> dict:
         "excludes": ["**/__pycache__"],
         "worker_process_setup_hook": "rspnet_platform.worker_setup.quiet_ray",
         # Training on CPUs shares them with decoding: threads that spin while they wait take what the others need.
-        "env_vars": {"OMP_WAIT_POLICY": "PASSIVE"},
+        "env_vars": {"OMP_WAIT_POLICY": "PASSIVE"} | said_to_workers(),
     }
+
+
+def said_to_workers() -> dict[str, str]:
+    """Of this process's environment, what decides on the workers' messages."""
+    return {name: os.environ[name] for name in ("RSPNET_TRACEBACK",) if name in os.environ}
 
 
 def cluster_resources() -> tuple[float, float]:

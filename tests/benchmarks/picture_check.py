@@ -35,7 +35,7 @@ def wrong_by_reader(processes: Sequence[ReaderProcess], corpus: Corpus, request:
 
 def sequential_pictures(corpus: Corpus, request: Request) -> np.ndarray:
     """Every frame of the source, read from the first to the last: float32 [num_frames, 32, 32]."""
-    with corpus.sources[request.video_index].open("rb") as file, open_video(file, short_side=128) as video:
+    with corpus.sources[request.video.video_index].open("rb") as file, open_video(file, short_side=128) as video:
         return np.stack([gray_of_luma(picture[: len(picture) * 2 // 3]) for picture in video.frames]).astype(np.float32)
 
 

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 
 import psutil
 
-RAY_SERVICES = ("raylet", "gcs_server", "log_monitor.py", "monitor.py", "agent.py", "main.py", "dashboard.py")
-"""Ends of what their command lines begin with. They serve all of a cluster's jobs, ours among them."""
+RAY_SERVICES = ("raylet", "gcs_server", "log_monitor.py", "monitor.py", "dashboard.py", "agent.py")
+"""Ends of what their command lines begin with."""
+
+RAY_AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent", "ray::_StatsActor", "ray::_AutoscalingCoordinatorActor")
+"""With the others they serve all of a cluster's jobs, ours among them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,17 +66,18 @@ def tree_memory() -> dict[int, ProcessMemory]:
 
 
 def is_ray_service(process: psutil.Process) -> bool:
-    command = process.cmdline()
-    return any("/ray/" in part and part.endswith(RAY_SERVICES) for part in command[:3])
+    command = process.cmdline()[:3]
+    return any(part.startswith(RAY_AGENTS) or ("/ray/" in part and part.endswith(RAY_SERVICES)) for part in command)
 
 
 def _short_name(process: psutil.Process) -> str:
     if process.pid == os.getpid():
         return "driver"
     command = process.cmdline() or [process.name()]
-    if is_ray_service(process):
-        return next(part for part in command if part.endswith(RAY_SERVICES)).rsplit("/", 1)[-1]
-    return command[0].split("(")[0] if command[0].startswith("ray::") else "worker"
+    if command[0].startswith("ray::"):
+        return command[0].split("(")[0]
+    services = [part.rsplit("/", 1)[-1] for part in command[:3] if "/ray/" in part and part.endswith(RAY_SERVICES)]
+    return services[0] if services else "worker"
 
 
 def _tree() -> list[psutil.Process]:

@@ -62,7 +62,7 @@ class OurSample:
         return requests
 
     def read(self, prepared: Sequence[Request]) -> Iterator[Sample]:
-        videos = self.shards.read([request.video_index for request in prepared])
+        videos = self.shards.read([request.video.video_index for request in prepared])
         for request, video in zip(prepared, videos, strict=True):
             yield decode_sample(video, request.epoch, RECIPE)
 
@@ -80,7 +80,7 @@ class OurDecode:
         self.shards = shards
 
     def prepare(self, requests: Sequence[Request]) -> list[tuple[EncodedVideo, frozenset[int]]]:
-        return [(self.shards.videos[request.video_index], request.plan.wanted_frames) for request in requests]
+        return [(self.shards.videos[request.video.video_index], request.plan.wanted_frames) for request in requests]
 
     def read(self, prepared: list[tuple[EncodedVideo, frozenset[int]]]) -> Iterator[dict[int, av.VideoFrame]]:
         for video, wanted in prepared:
@@ -100,7 +100,7 @@ class Libavcodec:
         self.shards, self.probe = shards, probe
 
     def prepare(self, requests: Sequence[Request]) -> list[tuple[EncodedVideo, NeededPackets]]:
-        videos = [self.shards.videos[request.video_index] for request in requests]
+        videos = [self.shards.videos[request.video.video_index] for request in requests]
         return [
             (video, needed_packets(video.index, request.plan.wanted_frames))
             for video, request in zip(videos, requests, strict=True)
@@ -124,7 +124,7 @@ def pyav_sequential(path: str, request: Request) -> list[np.ndarray]:
         stream.codec_context.thread_count = 1
         for index, frame in enumerate(container.decode(stream)):
             if index in wanted:
-                frames.append(frame.reformat(request.width, request.height, "rgb24").to_ndarray())
+                frames.append(frame.reformat(request.video.width, request.video.height, "rgb24").to_ndarray())
             if len(frames) == len(wanted):
                 break
     return [np.stack(frames)] if frames else []

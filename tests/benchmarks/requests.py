@@ -16,14 +16,12 @@ RECIPE = SampleRecipe(sampler=SpeedPairSampler(), views=(ViewConfig(),), seed=0)
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One sample: the clips that `plan` wants of a video whose ingested copy has `height` x `width` pixels, to which
-    other readers scale the source's as they read."""
+    """One sample: the clips that `plan` wants of a video in `epoch`. `video` is the ingested copy, to whose size the
+    readers of source files scale as they read."""
 
-    video_index: int
+    video: VideoInfo
     epoch: int
     plan: ClipPlan
-    height: int
-    width: int
 
     @property
     def union(self) -> list[int]:
@@ -38,13 +36,4 @@ def video_infos(dataset_uri: str) -> list[VideoInfo]:
 
 def make_requests(videos: Sequence[VideoInfo], epoch: int) -> list[Request]:
     """One a video: what training asks for in `epoch`."""
-    return [
-        Request(
-            video_index=video.video_index,
-            epoch=epoch,
-            plan=sample_plan(video, epoch, RECIPE),
-            height=video.height,
-            width=video.width,
-        )
-        for video in videos
-    ]
+    return [Request(video=video, epoch=epoch, plan=sample_plan(video, epoch, RECIPE)) for video in videos]

@@ -1,5 +1,5 @@
 """decord and torchcodec on the source files. Each is given what makes it fast here: one thread, and scaling to the
-size that training uses as it reads where it can; none has to crop."""
+size that training uses as it reads, where it can."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ def decord_readers(corpus: Corpus) -> dict[str, Reader]:
     import decord
 
     def opened(path: str, request: Request) -> decord.VideoReader:
-        return decord.VideoReader(path, num_threads=1, width=request.width, height=request.height)
+        return decord.VideoReader(path, num_threads=1, width=request.video.width, height=request.video.height)
 
     def per_clip(path: str, request: Request) -> list[np.ndarray]:
         reader = opened(path, request)

@@ -32,6 +32,8 @@ NAMES = [
 ]
 """Those that compare videos or exchange clips between workers, and one whose draws belong to its videos."""
 
+SHUFFLED = ["appearance_instance", "moco", "relative_speed", "rspnet"]
+
 
 def config_of(name: str) -> TaskConfig:
     """Without dropout, whose draws belong to workers."""
@@ -69,12 +71,27 @@ def run(name: str, rows: slice, *, parallel: bool) -> dict:
     return {"reports": reports, "gradients": gradients, "state": task.state_dict()}
 
 
+def company_of_keys(name: str, rows: slice, **changes) -> list[list[list[int]]]:
+    """Of two steps, the videos in each batch that this worker's key network is given."""
+    config = replace(ALL[name], **changes)
+    task, whole, seen = build(config), planned_batch(config, range(GLOBAL_BATCH)), []
+    task.get_submodule("key_encoder").register_forward_pre_hook(lambda _, inputs: seen[-1].append(inputs[0]))
+    for step in range(2):
+        seen.append([])
+        task(planned_batch(config, range(GLOBAL_BATCH)[rows]), context(step, seed=5))
+    is_same = [[(whole.clips == clips[:, None, None]).flatten(3).all(dim=3) for clips in each] for each in seen]
+    return [[same.any(dim=2).int().argmax(dim=1).tolist() for same in each] for each in is_same]
+
+
 def worker(worker_rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", f"file://{folder}/init", rank=worker_rank, world_size=NUM_WORKERS)
     mine = slice(worker_rank * 4, worker_rank * 4 + 4)
     found: dict[str, Any] = {name: run(name, mine, parallel=True) for name in NAMES}
     found["mean_rank"] = mean_over_workers(torch.tensor([float(worker_rank)]))
+    for name in SHUFFLED:
+        found[f"{name}, shuffled"] = company_of_keys(name, mine)
+        found[f"{name}, not shuffled"] = company_of_keys(name, mine, shuffle_batch_norm=False)
     torch.save(found, f"{folder}/{worker_rank}.pt")
     dist.destroy_process_group()
 
@@ -132,3 +149,18 @@ def test_queues_are_full_and_the_same_on_all_workers(found: list[dict], name: st
     queues = [each[name]["state"]["queue.features"] for each in found]
     assert torch.equal(*queues)
     assert -1 not in found[0][name]["state"]["queue.video_index"]
+
+
+@pytest.mark.parametrize("name", SHUFFLED)
+def test_keys_are_made_in_shuffled_company(found: list[dict], name: str):
+    """Each key network sees videos of both workers, in another order for each clip and step; unless that is off."""
+    orders = [
+        tuple(first + second)
+        for steps in zip(*(each[f"{name}, shuffled"] for each in found), strict=True)
+        for first, second in zip(*steps, strict=True)
+    ]
+    assert len(orders) == len(set(orders)) == 4
+    assert all(sorted(order) == list(range(GLOBAL_BATCH)) for order in orders)
+    assert all(set(order[:4]) != {0, 1, 2, 3} for order in orders)
+    assert found[0][f"{name}, not shuffled"] == [[[0, 1, 2, 3]] * 2] * 2
+    assert found[1][f"{name}, not shuffled"] == [[[4, 5, 6, 7]] * 2] * 2

@@ -50,9 +50,10 @@ def test_limited_distances_leave_all_that_keep_to_them_equally_likely(low: int, 
         for triple in combinations_with_replacement(range(6), 3)
         if all(low <= gap <= (6 if high is None else high) for gap in np.diff(triple))
     ]
-    counts = Counter(starts(plan) for plan in plans(sampler, num_frames=7, count=40 * len(allowed)))
+    counts = Counter(starts(plan) for plan in plans(sampler, num_frames=7, count=60 * len(allowed)))
     assert sorted(counts) == allowed
-    assert max(abs(count - 40) for count in counts.values()) < 5 * np.sqrt(40)
+    chi_squared = sum((count - 60) ** 2 / 60 for count in counts.values())
+    assert chi_squared < len(allowed) + 4 * np.sqrt(2 * len(allowed))
 
 
 def test_a_video_without_room_for_all_clips_is_refused():

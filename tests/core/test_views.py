@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -96,7 +98,9 @@ def test_a_view_is_consistent_in_time():
 )
 def test_one_operation_per_frame_leaves_the_others_consistent(operation, columns: set[str]):
     """What is named in `per_frame` differs between frames; everything else is what it was without."""
-    halves = {f"{name}_probability": 0.5 for name in ("flip", "channel", "grayscale", "blur", "solarise")}
+    halves: dict[str, Any] = {
+        f"{name}_probability": 0.5 for name in ("flip", "channel", "grayscale", "blur", "solarise")
+    }
     plain = ViewConfig(**halves).draw(np.random.default_rng(3), height=64, width=80, num_frames=32)
     view = ViewConfig(**halves, per_frame=(operation,)).draw(
         np.random.default_rng(3), height=64, width=80, num_frames=32
@@ -116,7 +120,7 @@ def test_centre_crop_by_hand():
     assert centre_crop(101, 64) == (18, 0, 64, 64)
     view = CentreView().draw(None, height=64, width=64, num_frames=3)
     assert view.crops == ((0, 0, 64, 64),)
-    assert view.numbers.tolist() == np.tile(np.float32(IDENTITY_NUMBERS), (3, 1)).tolist()
+    assert view.numbers.tolist() == np.tile(np.array(IDENTITY_NUMBERS, np.float32), (3, 1)).tolist()
 
 
 @pytest.mark.parametrize(

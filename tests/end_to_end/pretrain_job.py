@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -105,6 +106,11 @@ class PretrainJob:
         for step, value in rows:
             assert losses.setdefault(step, value) == value, f"step {step}: {losses[step]} and {value}"
         return losses
+
+
+def own_lines(stderr: str) -> list[str]:
+    """What the job itself said, without what Ray forwards from other processes: `(Name pid=1) ...`."""
+    return [line for line in stderr.splitlines() if not re.match(r"(\x1b\[\d+m)?\(\w+ pid=", line)]
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen) -> None:

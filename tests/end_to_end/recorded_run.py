@@ -174,11 +174,12 @@ def drive(settings: RecordedRun) -> None:
     from jobs.recipes import tiny_cpu
 
     config = tiny_cpu()
+    task: Any = config.task
     config = replace(
         config,
         task=replace(
-            config.task,
-            clips=replace(config.task.clips, num_frames_per_clip=4),
+            task,
+            clips=replace(task.clips, num_frames_per_clip=4),
             view=replace(config.task.view, crop_size=32),
             queue_size=16,
         ),

@@ -9,10 +9,11 @@ import torch
 import torch.nn.functional as F
 from rspnet_platform.shards.i420 import picture_planes
 from rspnet_platform.shards.row_groups import EncodedVideo, read_videos
-from rspnet_platform.stream.clip_decoding import SampleRecipe, decode_sample
+from rspnet_platform.stream.clip_decoding import SampleRecipe, decode_sample, draw_views, sample_plan
 from rspnet_platform.stream.crops import crop_and_resize
 
 from rspnet_core.random_streams import random_stream
+from rspnet_core.sampling.clip_plan import ClipPlan, VideoInfo
 from rspnet_core.sampling.evenly_spaced import EvenlySpacedSampler
 from rspnet_core.sampling.speed_pairs import SpeedPairSampler
 from rspnet_core.sampling.views import CentreView, CropBox, ViewConfig
@@ -60,6 +61,28 @@ def test_a_crop_is_resized_plane_by_plane(video):
         part = torch.from_numpy(plane[top : top + height, left : left + width].astype(np.float32))
         expected = F.interpolate(part[None, None], size=out.shape, mode="bilinear", align_corners=False)[0, 0]
         assert np.abs(out.astype(np.float32) - expected.numpy()).max() <= 1
+
+
+class KeysFirst(SpeedPairSampler):
+    """Two clips that are seen alike, then one of its own view."""
+
+    def plan(self, video: VideoInfo, generator: np.random.Generator) -> ClipPlan:
+        return ClipPlan(clips=super().plan(video, generator).clips[::-1])
+
+
+@pytest.mark.parametrize("sampler", [SpeedPairSampler(), SpeedPairSampler(share_key_augmentation=False), KeysFirst()])
+def test_frames_that_come_again_are_cut_as_if_alone(video, sampler):
+    """Overlapping keys, and clips that begin a short video anew, against one crop a frame of every clip."""
+    recipe = replace(RECIPE, sampler=sampler)
+    pictures = decode_all(bytes(video.data))
+    for epoch in range(4):
+        plan = sample_plan(video.info, epoch, recipe)
+        views = draw_views(plan, video.info, epoch, recipe)
+        for clip, planes in zip(plan.clips, decode_sample(video, epoch, recipe).planes, strict=True):
+            for index, found in zip(clip.frame_indices, planes, strict=True):
+                crops = views[clip.augmentation_group].crops
+                [expected] = crop_and_resize([picture_planes(pictures[index])], crops, 32)
+                assert np.array_equal(found, expected)
 
 
 def test_keys_share_their_view_and_the_query_has_its_own(video):

@@ -99,6 +99,13 @@ def test_a_cut_packet_is_damage() -> None:
     assert taken(cut, DamageTolerance(max_damaged_fraction=1 / 40)).num_frames == 40
 
 
+def test_a_cut_packet_counts_where_the_decoder_says_nothing() -> None:
+    """The last picture of a program stream decodes as if it were whole; the demultiplexer knows that it is not."""
+    data = encode_video(moving_pictures(40, 96, 128), codec="mpeg2video", container="mpeg")
+    assert taken(data).num_frames == 40
+    assert refusal_of(data[:-3000]).reason == RefusalReason.DAMAGED
+
+
 def test_joined_recordings_are_whole() -> None:
     """Two transport streams one after the other, as downloads are joined, are one video of all their frames."""
     part = encode_video(moving_pictures(30, 48, 64), container="mpegts")

@@ -8,8 +8,6 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import torch.distributed as dist
-from ray.exceptions import RayTaskError
-from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
 from rspnet_platform import storage
 from rspnet_platform.shards import row_groups
 from rspnet_platform.shards.packet_reader import DamagedVideoError
@@ -19,7 +17,6 @@ from rspnet_platform.stream.clip_source import Share, read_share
 from rspnet_platform.stream.damage import DamageBudget, DamageLedger, with_video_ids
 from rspnet_platform.stream.data_config import DataConfig
 from rspnet_platform.stream.loaded_row_groups import LoadedRowGroups
-from rspnet_platform.train.failure_notice import storage_error_in
 from rspnet_platform.train.watches import DamageWatch, shared_by_all_ranks
 
 from rspnet_core.sampling.speed_pairs import SpeedPairSampler
@@ -127,7 +124,7 @@ def share(dataset, uri: str, damage_folder: str) -> Share:
         epochs=(0,) * len(rows),
         video_indices=tuple(row["video_index"] for row in rows),
         locations=tuple((row["shard"], row["row_group"], row["row"]) for row in rows),
-        recipe=SampleRecipe(sampler=SpeedPairSampler(num_frames_per_clip=4), view=ViewConfig(crop_size=32), seed=7),
+        recipe=SampleRecipe(sampler=SpeedPairSampler(num_frames_per_clip=4), views=(ViewConfig(crop_size=32),), seed=7),
         num_rows_per_block=4,
         num_samples_per_visit=1,
         damage=DamageLedger(uri=damage_folder),
@@ -197,16 +194,3 @@ def test_row_groups_are_let_go_of_after_their_last_row(small_dataset) -> None:
         groups.take(location, row["video_index"])
         held.append(len(groups._loaded))
     assert held == [1, 1, 1, 0, 1, 1, 1, 0]
-
-
-def test_a_storage_error_is_found_however_it_is_wrapped() -> None:
-    """Ray wraps what a task raises, once more what a worker does, and once more what training does."""
-    error = storage.StorageError("cannot read s3://x")
-    in_task = RayTaskError("read", "Traceback ...", error).as_instanceof_cause()
-    in_worker = RuntimeError("worker failed")
-    in_worker.__cause__ = in_task
-    for wrapped in (in_task, in_worker, WorkerGroupError("failed", {1: in_worker}), ControllerError(error)):
-        found = storage_error_in([ValueError("other"), wrapped])
-        assert found is not None
-        assert str(found) == "cannot read s3://x"
-    assert storage_error_in([WorkerGroupError("failed", {0: ValueError("ours")}), KeyError("x")]) is None

@@ -3,7 +3,7 @@
 import io
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 import pytest
@@ -35,7 +35,7 @@ SHARED_VIDEOS = (
 def intact_videos() -> dict[str, bytes]:
     """Small ones of the containers and codecs that data sets come in, and real ones where there are any."""
     pictures = moving_pictures(40, 96, 128, seed=1)
-    fast = {"cpu-used": "8", "deadline": "realtime"}
+    fast = {"cpu-used": "5", "deadline": "good"}  # at the deadline "realtime" the bytes depend on the machine's load
     videos = {
         "h264.mp4": encode_video(pictures),
         "h264_index_first.mp4": index_first(encode_video(pictures)),
@@ -87,7 +87,7 @@ def compare(files: tuple[bytes, bytes, dict[str, Any]]) -> tuple[int, float]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("profile", ["indexed", "original"])
-def test_each_mutant_is_right_or_refused(tmp_path: Path, profile: str) -> None:
+def test_each_mutant_is_right_or_refused(tmp_path: Path, profile: Literal["indexed", "original"]) -> None:
     """The ingest ends in order; what it took has the frames of a sequential decode of the same bytes; what it refused
     has a reason of the list, and no child process died over it."""
     source = tmp_path / "mutants"
@@ -97,7 +97,7 @@ def test_each_mutant_is_right_or_refused(tmp_path: Path, profile: str) -> None:
     output = str(tmp_path / "out")
     config = IngestConfig(
         source=str(source), output=output, short_side=SHORT_SIDE, max_refused_fraction=1.0, min_num_frames=1,
-        num_processes=2, run_on="local", profile=profile,  # pyright: ignore[reportArgumentType]
+        num_processes=2, run_on="local", profile=profile,
     )  # fmt: skip
     result = ingest(config)
     refusals = read_refusals(output)

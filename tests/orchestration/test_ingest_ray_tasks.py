@@ -10,7 +10,7 @@ import pytest
 import ray
 from rspnet_platform.ingest import cluster_workplace
 from rspnet_platform.ingest.cluster_tasks import transcode_chunk
-from rspnet_platform.ingest.isolation import IsolatedMap
+from rspnet_platform.ingest.isolated_child import IsolatedChild
 from rspnet_platform.ingest.one_video import TranscodingTask, run_task
 from rspnet_platform.ingest.outcomes import AlreadyPresent, TakenVideo
 from rspnet_platform.ingest.pipeline import ingest
@@ -74,9 +74,9 @@ def test_a_child_that_crashes_in_a_ray_worker_costs_one_video(many_videos: Path)
     def with_a_crash() -> list:
         from rspnet_platform.ingest import cluster_tasks
 
-        isolated = IsolatedMap(crash_on_the_second, num_processes=1, timeout_seconds=60)
+        isolated = IsolatedChild(crash_on_the_second, timeout_seconds=60)
         cluster_tasks._child = lambda _: isolated
-        return transcode_chunk(tasks, 60.0, listing.root)[0]
+        return list(transcode_chunk(tasks, 60.0, listing.root)[0].outcomes)
 
     first, second, third = ray.get(ray.remote(num_cpus=1, max_calls=1)(with_a_crash).remote())
     assert isinstance(first, TakenVideo)
@@ -131,4 +131,4 @@ def ray_workers() -> list[psutil.Process]:
 
 
 def decoding_children(process: psutil.Process) -> list[psutil.Process]:
-    return [child for child in process.children() if "spawn_main" in " ".join(child.cmdline())]
+    return [child for child in process.children() if "isolated_child" in " ".join(child.cmdline())]

@@ -1,11 +1,15 @@
 """Each line of the table in `rspnet_platform/videos/README.md` that is about pictures and streams."""
 
 import io
+import re
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
+import rspnet_platform.videos
 from av.stream import Disposition
 from rspnet_platform.ingest.ingest_config import IngestConfig
 from rspnet_platform.ingest.transcoding import TranscodedVideo, transcode
@@ -48,6 +52,19 @@ def test_odd_sizes(height: int, width: int, expected: tuple[int, int]) -> None:
     assert means(decode_all(video.data)[0]) == pytest.approx((188, 128, 128), abs=2)
 
 
+def test_pixels_count_as_square() -> None:
+    """Anamorphic pictures stay narrow, as other readers return them."""
+
+    def prepare(stream: Any) -> None:
+        stream.codec_context.sample_aspect_ratio = Fraction(2, 1)
+
+    data = encode_video(moving_pictures(3, 64, 64), prepare=prepare)
+    with av.open(io.BytesIO(data), "r") as container:
+        assert container.streams.video[0].sample_aspect_ratio == 2
+    video = taken(data)
+    assert (video.height, video.width) == (32, 32)
+
+
 def test_an_extreme_aspect_is_over_the_limit() -> None:
     """A picture of 1 to 300 would be scaled to 32x9600."""
     ribbon = encode_video([np.zeros((2, 600, 3), np.uint8)] * 3, codec="png", container="mov", pixel_format="rgb24")
@@ -81,6 +98,19 @@ def test_white_is_white_in_every_format(codec: str, container: str, pixel_format
         video = taken(data)
         assert video.num_frames == 3
         assert means(decode_all(video.data)[1]) == pytest.approx((expected, 128, 128), abs=2)
+
+
+@pytest.mark.parametrize(("codec", "container"), [("libx264", "mp4"), ("libvpx-vp9", "webm"), ("ffv1", "matroska")])
+def test_full_range_is_compressed(codec: str, container: str) -> None:
+    """Where the frames say that 255 is white, 235 is stored, whatever the name of the format."""
+    planes = np.full((96, 64), 128, np.uint8)
+    planes[:64] = 255
+
+    def prepare(stream: Any) -> None:
+        stream.codec_context.color_range = 2
+
+    data = encode_video([planes] * 3, codec=codec, container=container, picture_format="yuv420p", prepare=prepare)
+    assert means(decode_all(taken(data).data)[0]) == pytest.approx((235, 128, 128), abs=2)
 
 
 @pytest.mark.parametrize("codec_and_container", [("png", "mov"), ("qtrle", "mov"), ("apng", "apng")])
@@ -201,6 +231,8 @@ def test_a_change_of_size_is_scaled_to_the_first() -> None:
         encode_video(plain((level,) * 3, *size), container="mpegts", options={"mbtree": "0", "bf": "0"})
         for level, size in ((200, (64, 96)), (50, (128, 96)))
     ]
+    with open_video(b"".join(parts), short_side=32) as opened:
+        assert [picture.shape for picture in opened.frames] == [(48, 48)] * 6
     video = taken(b"".join(parts))
     assert (video.height, video.width, video.num_frames) == (32, 48, 6)
     assert [round(means(picture)[0]) for picture in decode_all(video.data)] == pytest.approx(
@@ -258,3 +290,15 @@ def test_a_stream_that_begins_between_key_frames(container: str) -> None:
     else:
         error = refusal_of(mux_again(whole, container, first_packet=7))
         assert error.reason == RefusalReason.INCOMPLETE
+
+
+def test_the_table_of_odd_videos_names_its_tests() -> None:
+    """Every line of the table is held by tests that exist."""
+    folder = Path(rspnet_platform.videos.__path__[0])
+    rows = [line for line in (folder / "README.md").read_text().splitlines() if line.startswith("| ")][1:]
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    assert len(rows) >= 25
+    for row in rows:
+        names = re.findall(r"`(test_\w+)`", row)
+        assert names, row
+        assert all(f"def {name}(" in tests for name in names), row

@@ -3,6 +3,7 @@
 import hashlib
 import io
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from rspnet_platform.ingest.ingest_config import IngestConfig
@@ -46,11 +47,11 @@ def test_an_empty_index_survives_a_row() -> None:
 
 
 @pytest.mark.parametrize("profile", ["indexed", "original"])
-def test_one_video_may_not_fill_a_worker(profile: str) -> None:
+def test_one_video_may_not_fill_a_worker(profile: Literal["indexed", "original"]) -> None:
     """What would be stored of one video is limited in bytes, whatever the profile."""
     data = encode_video(moving_pictures(20, 96, 128))
     limits = VideoLimits(max_stored_bytes=5_000)
-    config = IngestConfig(source="-", output="-", short_side=96, profile=profile, limits=limits)  # pyright: ignore[reportArgumentType]
+    config = IngestConfig(source="-", output="-", short_side=96, profile=profile, limits=limits)
     with pytest.raises(VideoRefusedError, match="more than 5000 bytes to store") as caught:
         transcode(io.BytesIO(data), config)
     assert caught.value.reason == RefusalReason.OVER_LIMIT

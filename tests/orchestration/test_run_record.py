@@ -20,7 +20,7 @@ def test_where_and_how_it_runs_may_change(tmp_path):
     record().save(str(tmp_path))
     loaded = RunRecord.load(str(tmp_path))
     assert loaded == record()
-    check(record(), scaling__num_workers="1", data__shards="/b")
+    check(record(), scaling__num_workers="1", data__shards="/b", data__max_damaged_fraction=0.5)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from rspnet_platform.ingest.pipeline import ingest
 from rspnet_platform.shards.dataset import DatasetDescription, open_dataset
 from rspnet_platform.shards.schema import SCHEMA_VERSION, SHARD_SCHEMA
 from rspnet_platform.shards.shard_config import ShardConfig
+from rspnet_platform.shards.shard_layout import ShardLayout
 
 
 @pytest.fixture
@@ -95,3 +96,36 @@ def test_shard_sizes_are_checked() -> None:
     for field in dataclasses.fields(ShardConfig):
         with pytest.raises(ValueError, match=f"{field.name} is 0; accepted: 1 or more"):
             ShardConfig(**{field.name: 0})
+
+
+def test_places_depend_on_sizes_alone() -> None:
+    """A row group closes with the row that fills it, by bytes or by number; a shard closes with a row group."""
+    layout = ShardLayout(5, ShardConfig(row_group_bytes=10, max_videos_per_row_group=3, shard_bytes=20))
+    places, closed = [], []
+    for num_bytes in (10, 4, 4, 1, 1, 30, 2):
+        place = layout.add(num_bytes)
+        places.append((place.shard_index, place.row_group, place.row))
+        closed.append(layout.is_between_shards)
+    assert places == [(5, 0, 0), (5, 1, 0), (5, 1, 1), (5, 1, 2), (5, 2, 0), (5, 2, 1), (6, 0, 0)]
+    assert closed == [False, False, False, False, False, True, False]
+
+
+def test_a_table_outside_the_folder_is_not_followed(dataset_folder: Path) -> None:
+    """What a description names is a file beside it: a data set of a stranger cannot point elsewhere."""
+    path = dataset_folder / "dataset.json"
+    value = json.loads(path.read_text())
+    for name in ("../videos.parquet", "/etc/passwd", "videos.csv"):
+        path.write_text(json.dumps(value | {"videos_file": name}))
+        with pytest.raises(ValueError, match="accepted: a Parquet file in the data set's own folder"):
+            open_dataset(str(dataset_folder))
+
+
+def test_a_description_without_versions_is_version_1(dataset_folder: Path) -> None:
+    """As those are that were made before data sets could be added to."""
+    path = dataset_folder / "dataset.json"
+    value = json.loads(path.read_text())
+    for name in ("version", "videos_file", "refusals_file", "num_already_present", "frames_per_second"):
+        del value[name]
+    path.write_text(json.dumps(value))
+    assert open_dataset(str(dataset_folder)).description.version == 1
+    assert open_dataset(str(dataset_folder), version=1).description.videos_file == "videos.parquet"

@@ -16,7 +16,7 @@ from rspnet_platform.shards.dataset import ShardedDataset, open_dataset
 from rspnet_platform.shards.packet_reader import read_frames
 from rspnet_platform.shards.row_groups import read_videos
 
-from tests.end_to_end.pretrain_job import ROOT, PretrainJob, kill_group, wait_until
+from tests.end_to_end.pretrain_job import ROOT, PretrainJob, kill_group, own_lines, wait_until
 from tests.services.conftest import make_bucket
 from tests.services.swift_store import STRANGER, SwiftStore
 
@@ -89,7 +89,10 @@ def test_a_store_that_stays_away(store, as_owner, small_dataset, tmp_path) -> No
     assert error.startswith("error: cannot ")
     assert "s3://" in error
     assert " times in " in error
-    assert "Traceback" not in stderr(job)
+    assert own_lines(stderr(job))[-1] == error
+    assert not any("Traceback" in line for line in own_lines(stderr(job)))
+    assert "StorageError" not in stderr(job)
+    assert "going on" not in stderr(job)
     assert last_run(job) == ("FAILED", error.removeprefix("error: "))
     store.start()
     assert job.result(run__storage=runs, **LONG)["num_samples"] == NUM_SAMPLES

@@ -14,6 +14,7 @@ from rspnet_core.augmentation import to_clips
 from rspnet_core.encoders.video_encoder import VideoEncoder
 from rspnet_core.evaluation.features import embed_videos
 from rspnet_core.evaluation.retrieval_protocol import Pooling
+from rspnet_core.normalisation import NormalisationName
 from rspnet_core.sampling.views import CentreView
 from rspnet_platform.cpu_threads import use_all_cores_of
 from rspnet_platform.inference.encoder_card import EncoderInput
@@ -46,7 +47,7 @@ class EmbeddingActor:
         use_all_cores_of(self.device, num_processes=1)
         self.encoders = {name: encoder.to(self.device) for name, encoder in ray.get(encoders).items()}
         self.pooling: Pooling = encoder_input.pooling
-        self.normalisation = encoder_input.normalisation
+        self.normalisation: NormalisationName = encoder_input.normalisation
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         planes = torch.from_numpy(batch["planes"].copy()).to(self.device)

@@ -11,7 +11,7 @@ import numpy as np
 import ray
 
 from rspnet_platform import storage
-from rspnet_platform.ingest.isolation import IsolatedMap, IsolationFailure
+from rspnet_platform.ingest.isolated_child import IsolatedChild, IsolationFailure
 from rspnet_platform.ingest.one_video import TranscodingTask, refusal_of, run_task
 from rspnet_platform.ingest.outcomes import Outcome, Pixels, shard_row, summary_of
 from rspnet_platform.ingest.transcoding import TranscodedVideo
@@ -29,10 +29,18 @@ class PlannedRow:
     position: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class ChunkSummary:
+    """One outcome a video, without pixels, and the node that has those."""
+
+    outcomes: Sequence[Outcome]
+    node_id: str
+
+
 def transcode_chunk(
     tasks: Sequence[TranscodingTask], timeout_seconds: float, source_root: str
-) -> tuple[list[Outcome], list[Pixels | None]]:
-    """(what the driver decides by, what stays in this node's object store), one of each a task.
+) -> tuple[ChunkSummary, list[Pixels | None]]:
+    """(what the driver decides by, what stays in this node's object store), the latter one a task.
 
     One object for the pixels of a chunk: Ray sends returned objects of less than 100 kB to the driver, as a single
     small video is.
@@ -44,7 +52,8 @@ def transcode_chunk(
         )
     outcomes: list[Outcome] = []
     pixels: list[Pixels | None] = []
-    for task, result in zip(tasks, _child(timeout_seconds).run(tasks), strict=True):
+    for task in tasks:
+        result = _child(timeout_seconds).call(task)
         if isinstance(result, TranscodedVideo):
             # An array, for Ray maps arrays and copies bytes.
             pixels.append(Pixels(data=np.frombuffer(result.data, np.uint8), index=result.index))
@@ -52,7 +61,7 @@ def transcode_chunk(
         else:
             pixels.append(None)
             outcomes.append(refusal_of(task, result) if isinstance(result, IsolationFailure) else result)
-    return outcomes, pixels
+    return ChunkSummary(outcomes=outcomes, node_id=ray.get_runtime_context().get_node_id()), pixels
 
 
 def write_shard(uri: str, rows: Sequence[PlannedRow], chunks: Sequence[Any]) -> str:
@@ -82,6 +91,6 @@ def _checked(row: PlannedRow, pixels: Pixels | None) -> Pixels:
 
 
 @functools.cache
-def _child(timeout_seconds: float) -> IsolatedMap:
+def _child(timeout_seconds: float) -> IsolatedChild:
     """One child process for as long as this worker lives: starting one takes half a second."""
-    return IsolatedMap(run_task, num_processes=1, timeout_seconds=timeout_seconds)
+    return IsolatedChild(run_task, timeout_seconds=timeout_seconds)

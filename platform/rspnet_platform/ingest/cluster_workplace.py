@@ -5,10 +5,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 from ray.exceptions import ObjectLostError, RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from rspnet_platform import runtime, storage
 from rspnet_platform.ingest.cluster_tasks import PlannedRow, transcode_chunk, write_shard
@@ -58,10 +59,13 @@ class ClusterWorkplace:
                     )
             if not in_flight:
                 return
-            summaries, chunk_pixels = in_flight.popleft()
-            for position, outcome in enumerate(_get(summaries)):
-                is_taken = isinstance(outcome, TakenVideo)
-                yield replace(outcome, pixels=(chunk_pixels, position)) if is_taken else outcome
+            summary_reference, chunk = in_flight.popleft()
+            summary = _get(summary_reference)
+            for position, outcome in enumerate(summary.outcomes):
+                if isinstance(outcome, TakenVideo):
+                    yield replace(outcome, pixels=ClusterPixels(chunk, position, summary.node_id))
+                else:
+                    yield outcome
 
     def open_shard(self, uri: str) -> "ClusterShard":
         return ClusterShard(uri)
@@ -72,6 +76,14 @@ class ClusterWorkplace:
         return self._config.num_processes or max(1, num_cpus * NUM_CHUNKS_PER_CPU)
 
 
+class ClusterPixels(NamedTuple):
+    """They are number `position` in the object that `chunk` refers to, which the node made."""
+
+    chunk: Any
+    position: int
+    node_id: str
+
+
 class ClusterShard:
     """An OpenShard. Until it is closed its rows stay in the object stores of the nodes that made them."""
 
@@ -79,9 +91,10 @@ class ClusterShard:
         self._uri = uri
         self._rows: list[PlannedRow] = []
         self._chunks: list[Any] = []
+        self._node_id = ""
 
     def add(self, metadata: Mapping[str, Any], row_group: int, video: TakenVideo) -> None:
-        chunk, position = video.pixels
+        chunk, position, self._node_id = video.pixels
         if not self._chunks or self._chunks[-1] != chunk:
             self._chunks.append(chunk)
         self._rows.append(
@@ -95,12 +108,18 @@ class ClusterShard:
         )
 
     def close(self) -> "ClusterShardWrite":
-        # A worker that asks for an object while its node dies may be told that it is lost, before it is made again.
-        remote: Any = ray.remote(write_shard)
-        reference = remote.options(num_cpus=1, max_retries=MAX_RETRIES, retry_exceptions=[ObjectLostError]).remote(
-            self._uri, self._rows, self._chunks
+        """Written on one of the nodes that have its pixels, while that is alive.
+
+        No CPU is reserved: a writer that waits for a chunk to be made again would keep the only CPU from making it.
+        """
+        write: Any = ray.remote(write_shard).options(
+            num_cpus=0,
+            max_retries=MAX_RETRIES,
+            # A worker that asks for an object while its node dies may be told that it is lost, before it is made again.
+            retry_exceptions=[ObjectLostError],
+            scheduling_strategy=NodeAffinitySchedulingStrategy(self._node_id, soft=True),
         )
-        return ClusterShardWrite(self._uri, reference, self._chunks)
+        return ClusterShardWrite(self._uri, write.remote(self._uri, self._rows, self._chunks), self._chunks)
 
     def discard(self) -> None:
         self._rows, self._chunks = [], []

@@ -7,7 +7,8 @@ from concurrent.futures import Future
 from typing import Any
 
 from rspnet_platform.ingest.ingest_config import IngestConfig
-from rspnet_platform.ingest.isolation import IsolatedMap, IsolationFailure
+from rspnet_platform.ingest.isolated_child import IsolationFailure
+from rspnet_platform.ingest.isolation import IsolatedMap
 from rspnet_platform.ingest.one_video import TranscodingTask, refusal_of, run_task
 from rspnet_platform.ingest.outcomes import Outcome, Pixels, TakenVideo, shard_row, summary_of
 from rspnet_platform.ingest.transcoding import TranscodedVideo

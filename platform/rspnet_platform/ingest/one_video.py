@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from rspnet_platform import storage
 from rspnet_platform.ingest.ingest_config import IngestConfig
-from rspnet_platform.ingest.isolation import IsolationFailure
+from rspnet_platform.ingest.isolated_child import IsolationFailure
 from rspnet_platform.ingest.outcomes import AlreadyPresent
 from rspnet_platform.ingest.refusals import Refusal
 from rspnet_platform.ingest.sources import VideoSource

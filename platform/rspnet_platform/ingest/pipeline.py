@@ -1,61 +1,32 @@
 """An ingest from its source to a data set: list, transcode, decide what is taken and where it lies, describe."""
 
-import dataclasses
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from rspnet_platform import storage
+from rspnet_platform.home import is_unpacked_by_ray
 from rspnet_platform.ingest.audit.write_audit import AuditError, ensure_audit
 from rspnet_platform.ingest.base_version import (
     NOTHING,
     BaseVersion,
     find_finished_version,
     open_base_version,
-    stored_refusals,
 )
 from rspnet_platform.ingest.ingest_config import IngestConfig
+from rspnet_platform.ingest.ingest_result import IngestResult, result_of_version
 from rspnet_platform.ingest.ingest_state import IngestState
 from rspnet_platform.ingest.journal import Journal, delete_journal_of
 from rspnet_platform.ingest.manifest import hash_command, write_dataset_files
 from rspnet_platform.ingest.one_video import TranscodingTask
 from rspnet_platform.ingest.refusal_limit import RefusalLimit
-from rspnet_platform.ingest.refusals import count_by_reason, write_refusals
+from rspnet_platform.ingest.refusals import write_refusals
 from rspnet_platform.ingest.sources import SourceListing, list_videos
 from rspnet_platform.ingest.workplace import open_workplace
 from rspnet_platform.shards.dataset import read_description
-from rspnet_platform.shards.description import DESCRIPTION_NAME, DatasetDescription
-
-
-@dataclass(frozen=True, kw_only=True)
-class IngestResult:
-    """What is in the data set at `output` in the version that this command made: `num_videos`, `num_frames` and what
-    was refused count all of it, `num_added` the videos that this version has and the one before has not,
-    `num_missing_files` what the lists of a data set of dead links name and nobody has.
-
-    `already_complete`: nothing was left to do, for the same command had made it before or nothing new was listed.
-    `audit` is the report's address; where it could not be made, `audit_error` says why, and the data set is whole.
-    """
-
-    num_videos: int
-    num_added: int
-    num_already_present: int
-    num_refused: int
-    refused_by_reason: Mapping[str, int]
-    num_skipped_files: int
-    num_missing_files: int
-    num_frames: int
-    output: str
-    version: int
-    already_complete: bool
-    audit: str | None = None
-    audit_error: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields, as a job prints them."""
-        return dataclasses.asdict(self)
+from rspnet_platform.shards.description import DESCRIPTION_NAME
 
 
 def ingest(config: IngestConfig, progress: Callable[[int, int, int], None] | None = None) -> IngestResult:
@@ -66,22 +37,14 @@ def ingest(config: IngestConfig, progress: Callable[[int, int, int], None] | Non
     interruptions. ValueError for a source or an output that cannot be used, TooManyRefusalsError when too little is
     left, StorageError when storage fails; the same command goes on later in each case.
     """
-    output = storage.resolve_uri(config.output)
+    output = _resolve_output(config.output)
     listing = _with_prefix(list_videos(config.source, config.source_root, config.source_layout), config.video_id_prefix)
     ingest_sha256 = hash_command(config, listing)
     base = NOTHING
     if storage.exists(storage.join(output, DESCRIPTION_NAME)):
         if (finished := find_finished_version(output, ingest_sha256)) is not None:
             delete_journal_of(output, ingest_sha256)  # in case the last run ended right before that
-            num_before = read_description(output, finished.version - 1).num_videos if finished.version > 1 else 0
-            result = _result(
-                output,
-                finished,
-                listing,
-                num_added=finished.num_videos - num_before,
-                num_already_present=finished.num_already_present,
-                already_complete=True,
-            )
+            result = replace(result_of_version(output, finished, listing), already_complete=True)
             return _with_audit(result, config, listing)
         base = _base_to_add_to(output, config)
     elif config.add:
@@ -90,6 +53,16 @@ def ingest(config: IngestConfig, progress: Callable[[int, int, int], None] | Non
     state = IngestState(output, config, base, journal, listing)
     _run(state, config, base, listing, progress or (lambda *_: None))
     return _with_audit(_finish(state, config, base, journal, listing, ingest_sha256), config, listing)
+
+
+def _resolve_output(output: str) -> str:
+    uri = storage.resolve_uri(output)
+    if not storage.is_remote(uri) and is_unpacked_by_ray(Path(uri)):
+        raise ValueError(
+            f"output {output} leads to {uri}, below the folder that Ray unpacks jobs to and deletes; accepted:"
+            " an absolute path in a folder that all nodes share, or a URI such as s3://bucket/folder"
+        )
+    return uri
 
 
 def _with_audit(result: IngestResult, config: IngestConfig, listing: SourceListing) -> IngestResult:
@@ -154,43 +127,20 @@ def _finish(
     listing: SourceListing,
     ingest_sha256: str,
 ) -> IngestResult:
-    is_new = bool(state.num_added or state.refusals)
-    if is_new:
-        refusals = [*base.refusals, *state.refusals]
-        write_refusals(state.output, refusals, base.version + 1)
-        description = write_dataset_files(
-            state.output,
-            config,
-            state.videos(),
-            version=base.version + 1,
-            num_refused=len(refusals),
-            num_already_present=state.num_already_present,
-            ingest_sha256=ingest_sha256,
-        )
-    else:
-        description = read_description(state.output)
-    journal.delete()
-    return _result(
+    if not state.num_added and not state.refusals:
+        journal.delete()
+        result = result_of_version(state.output, read_description(state.output), listing)
+        return replace(result, num_added=0, num_already_present=state.num_already_present, already_complete=True)
+    refusals = [*base.refusals, *state.refusals]
+    write_refusals(state.output, refusals, base.version + 1)
+    description = write_dataset_files(
         state.output,
-        description,
-        listing,
-        num_added=state.num_added,
+        config,
+        state.videos(),
+        version=base.version + 1,
+        num_refused=len(refusals),
         num_already_present=state.num_already_present,
-        already_complete=not is_new,
+        ingest_sha256=ingest_sha256,
     )
-
-
-def _result(
-    output: str, description: DatasetDescription, listing: SourceListing, **of_the_command: Any
-) -> IngestResult:
-    return IngestResult(
-        num_videos=description.num_videos,
-        num_refused=description.num_refused,
-        refused_by_reason=count_by_reason(stored_refusals(output, description.version)),
-        num_skipped_files=len(listing.skipped_files),
-        num_missing_files=len(listing.missing_files),
-        num_frames=description.num_frames,
-        output=output,
-        version=description.version,
-        **of_the_command,
-    )
+    journal.delete()
+    return result_of_version(state.output, description, listing)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, groupby
 from typing import Protocol
 
 import numpy as np
@@ -91,9 +92,14 @@ def cut_sample(
     views = draw_views(plan, video, epoch, recipe)
     size, (first, *_) = recipe.crop_size, plan.clips
     planes = np.empty((len(plan.clips), len(first.frame_indices), size * 3 // 2, size), np.uint8)
-    for clip, out in zip(plan.clips, planes, strict=True):
-        crops = views[clip.augmentation_group].crops
-        crop_and_resize([frames[i] for i in clip.frame_indices], crops, size, out)
+    place = 0
+    for group, clips in groupby(plan.clips, lambda clip: clip.augmentation_group):
+        indices = [clip.frame_indices for clip in clips]
+        out = planes[place : place + len(indices)].reshape(-1, size * 3 // 2, size)
+        boxes = views[group].crops  # one, or one for each frame of a clip
+        crops = boxes * len(indices) if len(boxes) > 1 else boxes
+        crop_and_resize([frames[i] for i in chain(*indices)], crops, size, out)
+        place += len(indices)
     return Sample(
         planes=planes,
         view_numbers=np.stack([views[clip.augmentation_group].numbers for clip in plan.clips]),

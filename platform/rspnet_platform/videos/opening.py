@@ -36,7 +36,7 @@ def open_stream(video: BinaryIO | bytes, limits: VideoLimits) -> Iterator[tuple[
         if context is None:
             raise VideoRefusedError(RefusalReason.UNSUPPORTED, "there is no decoder for its codec")
         check_size(context.width, context.height, limits)
-        # Its decoder tells of data that ends early only where it has slices to wait for: 42 of 75 damaged files more.
+        # Its decoder tells of some data that ends early only where it has slices to wait for.
         context.thread_count = 2 if context.name == "vp8" else 1
         context.options = {"max_pixels": options["max_pixels"]}
         yield container, stream

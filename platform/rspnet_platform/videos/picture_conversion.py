@@ -35,8 +35,12 @@ class PictureConverter:
 
     def convert(self, frame: av.VideoFrame) -> UInt8[np.ndarray, "planes_height width"]:
         """Raises VideoRefusedError where there is no conversion."""
+        return frame_to_i420(self.scaled(frame))
+
+    def scaled(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """The same as a frame, with all that was said of it; raises alike."""
         try:
-            return frame_to_i420(self._scale(self._as_one_picture(frame)))
+            return self._scale(self._as_one_picture(frame))
         except (FFmpegError, ValueError, OSError) as error:
             detail = f"{frame.format.name} pictures of colour space {frame.colorspace} cannot be converted: {error}"
             raise VideoRefusedError(RefusalReason.UNSUPPORTED, detail) from error

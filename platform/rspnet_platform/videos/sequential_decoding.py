@@ -120,8 +120,9 @@ def _upright_pictures(frames: Iterable[av.VideoFrame], short_side: int, metadata
     orientation, converted, picture = Orientation(), None, np.empty((0, 0), np.uint8)
     for frame in frames:
         if converter is None:
-            orientation = Orientation.of(frame, metadata)
             converter = PictureConverter(target_size(frame.width, frame.height, short_side))
+            # Of a copy: PyAV's frames refer to themselves once they were asked for side data, and keep their buffers.
+            orientation = Orientation.of(converter.scaled(frame), metadata)
         if frame is not converted:  # else it is shown once more
             picture, converted = orientation.apply(converter.convert(frame)), frame
         yield picture
