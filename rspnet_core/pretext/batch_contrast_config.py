@@ -11,7 +11,8 @@ from rspnet_core.pretext.task_config import TaskConfig, check_choice, check_posi
 
 @dataclass(frozen=True, kw_only=True)
 class BatchContrastConfig(TaskConfig):
-    """`min_global_batch_size`: with fewer videos in a batch it is another method; a run with less is refused."""
+    """`min_global_batch_size`: with fewer videos in a batch it is another method; a run with less is refused. Where the
+    line is drawn is ours: no paper gives one."""
 
     embedding_dim: int = 128
     head: HeadKind = "mlp_4_batch_norm"

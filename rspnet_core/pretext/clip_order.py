@@ -9,7 +9,8 @@ Xu et al., "Self-supervised Spatiotemporal Learning via Video Clip Order Predict
 | h_k = ReLU(W [f_i, f_j] + b) over all pairs | `PairwiseClassifier` |
 | a = softmax(...), n! classes | its logits |
 
-Each clip has its own crop, as in the published code, and no other augmentation.
+Each clip has its own crop, as in the published code, and no other augmentation. Its tables are of encoders with ten
+layers ("r3d_10", "r2plus1d_10") and of "c3d".
 """
 
 import torch.nn.functional as F

@@ -14,9 +14,10 @@ https://arxiv.org/abs/2008.03800, and the published code (tensorflow/models, vid
 The published code blurs every first clip and one in ten of the second, and solarises one in five of the second; the
 paper's text does not say so clearly: `second_view` makes them differ.
 
-Deviations on purpose: ten tries of a crop instead of a hundred; no clamping between colour operations (see
-`augmentation`); weight decay as the optimizer's setting instead of a part of the loss (the same gradient in SGD);
-batch norm is per worker unless `sync_batch_norm` is on, which is the default and needs GPUs.
+Deviations on purpose: ten tries of a crop instead of a hundred; no clamping between colour operations, and a blur that
+reaches three sigmas instead of 11 pixels (see `augmentation`); weight decay as the optimizer's setting instead of a
+part of the loss (the same gradient in SGD); batch norm is per worker unless `sync_batch_norm` is on, which is the
+default and needs GPUs.
 """
 
 from rspnet_core.losses.nt_xent import Reduction

@@ -11,7 +11,8 @@ https://arxiv.org/abs/2008.05861, and the published code (video-pace).
 | lambda_cls, lambda_ctr | 1, `contrast_weight` |
 
 The contrastive branch is not in the published code, and its weight of 0.1 is from memory of the paper: a field, 0 by
-default. "Same pace" is not built. Its encoder comes from the batch (SimCLR-like, as the author wrote).
+default. Its negatives come from the batch (SimCLR-like, as the author wrote); that its head is one Linear, its
+`embedding_dim` and `temperature` are ours. The paper's other branch, "same pace", is not built.
 
 Deviations on purpose: colours of 0 to 255 in the order red, green, blue instead of blue, green, red; the jitter leads
 towards each frame's own mean, as there, but is not clamped (see `augmentation`).

@@ -14,7 +14,8 @@ ClassifierKind = Literal["concatenated", "pairwise"]
 
 @dataclass(frozen=True, kw_only=True)
 class VideoClozeConfig(TaskConfig):
-    """Three clips of 16 frames, 8 frames apart."""
+    """Three clips of 16 frames, 8 frames apart. Encoder and `classifier_kind` are those of one unofficial code (PCL);
+    that the crops are clip order's, one for each clip, is ours."""
 
     task_name: ClassVar[str] = "video_cloze"
 
