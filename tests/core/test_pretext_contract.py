@@ -103,3 +103,14 @@ def test_looking_at_another_batch_leaves_no_trace(name: str):
         looking.train()
         for key, tensor in looking.state_dict().items():
             assert torch.equal(tensor, before[key]), key
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_half_precision_gives_nearly_the_same_loss(name: str):
+    """A step under bfloat16's autocast: networks round, losses are computed in float32."""
+    batch, (task, half) = planned_batch(ALL[name]), (without_dropout(build(ALL[name])) for _ in range(2))
+    [expected] = steps(task, [batch], [context()])
+    [report] = steps(half, [batch], [context()], autocast_dtype=torch.bfloat16)
+    assert report.loss == pytest.approx(expected.loss, rel=0.05)
+    assert report.loss != expected.loss
+    assert all(parameter.dtype == torch.float32 for parameter in half.parameters())

@@ -125,6 +125,7 @@ def steps(
     contexts: Iterable[StepContext],
     config: OptimizerConfig = SGD,
     optimizer: torch.optim.Optimizer | None = None,
+    autocast_dtype: torch.dtype | None = None,
 ) -> list[StepReport]:
     """Whole optimizer steps, all on the same batch."""
     num_videos = sum(len(batch.video_index) for batch in micro_batches)
@@ -137,6 +138,7 @@ def steps(
             global_batch_size=num_videos,
             micro_batches=micro_batches,
             context=each,
+            autocast_dtype=autocast_dtype,
         )
         for each in contexts
     ]
