@@ -24,5 +24,5 @@ def test_twenty_thousand_samples_leave_no_memory_behind(small_dataset, num_sampl
         if num_read >= NUM_TO_WARM_UP and not after_warm_up:
             after_warm_up = process.memory_info().rss
     assert num_read >= NUM_SAMPLES
-    assert 0 < after_warm_up
+    assert after_warm_up > 0
     assert process.memory_info().rss - after_warm_up < ALLOWED_BYTES
