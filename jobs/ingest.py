@@ -1,6 +1,8 @@
 """Turns videos into shards: `python jobs/ingest.py --source DIR_OR_CSV --output URI`.
 
-The same command again goes on where it was interrupted, and does nothing when all is there.
+The same command again goes on where it was interrupted, and does nothing when all is there. With `--add` the videos are
+added to a data set that is complete, as its next version. Under `ray job submit`, or with RAY_ADDRESS set, the cluster
+does the work: source and output are then in an object store or in folders that all nodes share.
 """
 
 import sys

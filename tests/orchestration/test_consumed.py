@@ -43,3 +43,15 @@ def test_json_round_trip():
     again = ConsumedVideos.from_json(json.loads(json.dumps(consumed.to_json())))
     assert again.num_samples == 350
     assert np.array_equal(again.masks[2], consumed.masks[2])
+
+
+def test_many_epochs_are_open_at_once_and_close_in_order():
+    """Several samples a visit begin several epochs together; a later one that is complete waits for those before it,
+    also in a checkpoint."""
+    consumed = ConsumedVideos(num_videos=4, num_videos_per_epoch=2)
+    consumed.mark(np.array([0, 1, 2]), np.array([1, 1, 1]))
+    consumed.mark(np.array([2, 1]), np.array([3, 3]))
+    assert (consumed.first_open_epoch, set(consumed.masks), consumed.num_samples) == (0, {0, 1, 2}, 5)
+    consumed = ConsumedVideos.from_json(json.loads(json.dumps(consumed.to_json())))
+    consumed.mark(np.array([0]), np.array([3]))
+    assert (consumed.first_open_epoch, consumed.masks, consumed.num_samples) == (3, {}, 6)

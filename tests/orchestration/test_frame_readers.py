@@ -19,6 +19,7 @@ from rspnet_platform.stream.frame_readers import (
     SequentialReader,
     frame_reader,
 )
+from rspnet_platform.videos.limits import VideoLimits
 
 from tests.original_dataset import as_original
 from tests.videos import encode_video, moving_pictures
@@ -107,6 +108,15 @@ def test_fewer_frames_than_promised_are_damage(original_dataset, decoder):
     data = encode_video(moving_pictures(12, 64, 80))
     with pytest.raises(DamagedVideoError, match=r"wanted frames are missing|decord counts 12 frames"):
         READERS[decoder].read(replace(first_video(original_dataset), data=data), [0, 19])
+
+
+@pytest.mark.parametrize("decoder", READERS)
+def test_what_the_ingest_let_through_is_read(original_dataset, monkeypatch, decoder):
+    """Its limits may have been raised: a reader's own defaults must not call such videos damaged."""
+    for name, value in (("max_num_frames", 5), ("max_pixels_per_frame", 16)):
+        monkeypatch.setitem(VideoLimits.__init__.__kwdefaults__, name, value)
+    video = first_video(original_dataset)
+    assert set(READERS[decoder].read(video, [0, video.info.num_frames - 1])) == {0, video.info.num_frames - 1}
 
 
 def test_pictures_of_another_size_are_damage(original_dataset):

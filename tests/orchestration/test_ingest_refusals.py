@@ -7,6 +7,7 @@ from rspnet_platform.ingest.ingest_config import IngestConfig
 from rspnet_platform.ingest.pipeline import IngestResult, ingest
 from rspnet_platform.ingest.refusal_limit import TooManyRefusalsError
 from rspnet_platform.shards.dataset import open_dataset, read_table
+from rspnet_platform.videos.refusal_reasons import RefusalReason
 
 from tests.orchestration.test_ingest_pipeline import config_of
 
@@ -67,6 +68,13 @@ def test_wrong_settings_fail_when_built(changes: dict, message: str) -> None:
     """The value and what would be accepted are named before anything starts."""
     with pytest.raises(ValueError, match=message):
         IngestConfig(source="-", output="-", **changes)
+
+
+def test_each_reason_has_its_sentence() -> None:
+    """People read sentences, each of its own."""
+    sentences = [reason.sentence for reason in RefusalReason]
+    assert all(sentence.endswith(".") for sentence in sentences)
+    assert len(set(sentences)) == len(sentences)
 
 
 def test_the_collection_of_bad_videos(shared_data: Path, tmp_path: Path) -> None:

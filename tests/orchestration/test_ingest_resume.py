@@ -123,6 +123,16 @@ def test_files_that_changed_meanwhile_are_stored_as_their_hashes_say(listed_vide
         assert (row["num_frames"] == 20) == is_changed
 
 
+def test_a_copy_of_a_video_in_a_finished_shard_is_still_found(listed_videos: Path, tmp_path: Path) -> None:
+    """Duplicates are told by the hashes that the journal remembers."""
+    rows = open_dataset(str(tmp_path / "undisturbed")).videos.to_pylist()
+    run_until_death(listed_videos, tmp_path / "out", die_at=3)
+    first, last = (listed_videos.parent / rows[position]["video_id"] for position in (0, -1))
+    last.write_bytes(first.read_bytes())
+    result = ingest(config_of(listed_videos, tmp_path / "out", max_refused_fraction=0.5))
+    assert (result.num_videos, result.refused_by_reason) == (5, {"duplicate": 1})
+
+
 def test_the_bar_begins_where_the_last_run_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Off a terminal it is lines with what is done, refused and left; the rate is of what was done since the start."""
     monkeypatch.setattr(progress_module, "SECONDS_BETWEEN_LINES", 0.0)

@@ -204,6 +204,15 @@ def test_too_many_refusals_count_the_new_videos_only(dataset_folder: Path, more_
     assert ingest(add_config(more_videos, dataset_folder, max_refused_fraction=0.25)).num_added == 3
 
 
+def test_videos_that_are_there_do_not_dilute_what_is_refused(dataset_folder: Path, video_folder: Path) -> None:
+    """The grown source lists six that are there, one that is refused already, one good and one broken new video."""
+    (video_folder / "up" / "up_9.mp4").write_bytes(encode_video(moving_pictures(9, 64, 80, seed=99)))
+    (video_folder / "up" / "junk_9.mp4").write_bytes(b"more junk")
+    with pytest.raises(TooManyRefusalsError, match=r"1 of 2 new videos were refused"):
+        ingest(add_config(video_folder, dataset_folder, max_refused_fraction=0.4))
+    assert ingest(add_config(video_folder, dataset_folder, max_refused_fraction=0.5)).num_added == 1
+
+
 def test_an_interrupted_add_resumes_and_shows_nothing(dataset_folder: Path, more_videos: Path, tmp_path: Path) -> None:
     """Killed after its second video, version 1 is the newest and whole; another command is refused; the same one ends
     with the bytes of an undisturbed one."""

@@ -210,6 +210,37 @@ def test_of_several_streams_the_default_one_is_taken() -> None:
         assert taken(data).num_frames == expected
 
 
+def with_sound(pictures: list[np.ndarray], container: str) -> bytes:
+    """One video stream and four of silence."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container) as output:
+        film: Any = output.add_stream("mpeg2video", rate=25)
+        film.height, film.width = pictures[0].shape[:2]
+        film.pix_fmt = "yuv420p"
+        sounds: list[Any] = [output.add_stream("mp2", rate=48_000) for _ in range(4)]
+        for picture in pictures:
+            output.mux(film.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        output.mux(film.encode(None))
+        for sound in sounds:
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 2304), np.int16), format="s16", layout="stereo")
+            silence.rate, silence.pts = 48_000, 0
+            output.mux([*sound.encode(silence), *sound.encode(None)])
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("container", ["mpeg", "mpegts"])
+def test_streams_that_appear_late_lose_nothing(container: str) -> None:
+    """Recordings of which one in the middle, beyond what libav reads to learn what the file is, has sound."""
+    constant = {"b": "6M", "minrate": "6M", "maxrate": "6M", "bufsize": "1M"}
+    pictures = moving_pictures(180, 48, 64)
+    silent = encode_video(pictures, codec="mpeg2video", container=container, options=constant)
+    assert len(silent) > 5_000_000
+    joined = silent + with_sound(pictures[:20], container) + silent
+    with av.open(io.BytesIO(joined), "r") as opened:
+        assert len(opened.streams) == 1
+    assert taken(joined).num_frames == 380
+
+
 def test_a_cover_is_not_a_video() -> None:
     """A still picture beside a film is passed over; alone, beside music, it makes no video."""
     cover = ("png", [np.zeros((200, 200, 3), np.uint8)], int(Disposition.attached_pic))

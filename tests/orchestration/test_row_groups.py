@@ -1,5 +1,6 @@
 """Reading rows out of shards: one request a row group, and damage told apart from a store that fails."""
 
+import shutil
 from pathlib import Path
 
 import fsspec
@@ -15,16 +16,33 @@ from rspnet_platform.shards.row_groups import read_row_group, read_videos
 from rspnet_platform.shards.schema import SHARD_SCHEMA, parquet_options
 from rspnet_platform.shards.shard_config import ShardConfig
 
+from tests.videos import encode_video, moving_pictures
+
 SHARD = "shard-00000.parquet"
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of six videos in three row groups of one shard."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "videos").mkdir()
+    for index in range(6):
+        pictures = moving_pictures(10 + index, 64, 80, seed=index)
+        (folder / "videos" / f"{index}.mp4").write_bytes(encode_video(pictures))
+    config = IngestConfig(
+        source=str(folder / "videos"),
+        output=str(folder / "out"),
+        short_side=32,
+        num_processes=1,
+        shards=ShardConfig(max_videos_per_row_group=2),
+    )
+    return Path(ingest(config).output)
+
+
 @pytest.fixture
-def shard(video_folder: Path, tmp_path: Path) -> Path:
-    """Six videos in three row groups of one shard."""
-    shards = ShardConfig(max_videos_per_row_group=2)
-    output = tmp_path / "out"
-    ingest(IngestConfig(source=str(video_folder), output=str(output), short_side=32, num_processes=1, shards=shards))
-    return output / SHARD
+def shard(whole: Path, tmp_path: Path) -> Path:
+    """The shard of a copy, of which this process remembers nothing."""
+    return shutil.copytree(whole, tmp_path / "out") / SHARD
 
 
 def flip(path: Path, position: int) -> None:
@@ -142,6 +160,22 @@ def test_what_has_been_read_before_does_not_hide_damage(shard: Path) -> None:
         read_row_group(str(shard.parent), SHARD, 2)
 
 
+def test_what_has_been_read_before_does_not_hide_a_loss(shard: Path) -> None:
+    """A shard that goes away while a process reads from it is damage; a folder that goes away is not."""
+    read_row_group(str(shard.parent), SHARD, 2)
+    shard.unlink()
+    with pytest.raises(DamagedVideoError, match=f"{SHARD} is missing"):
+        read_row_group(str(shard.parent), SHARD, 2)
+
+
+def test_what_has_been_read_before_does_not_hide_a_lost_folder(shard: Path) -> None:
+    """A disk that is unmounted while a process reads from it is a fault of storage."""
+    read_row_group(str(shard.parent), SHARD, 2)
+    shutil.rmtree(shard.parent)
+    with pytest.raises(storage.StorageError, match=rf"cannot read .*{SHARD}: .* is not there"):
+        read_row_group(str(shard.parent), SHARD, 2)
+
+
 def test_a_data_set_made_anew_is_read_anew(shard: Path) -> None:
     """At the same place, by a process that has read the one before."""
     read_row_group(str(shard.parent), SHARD, 2)
@@ -165,6 +199,20 @@ def test_an_io_error_is_the_stores_fault(tmp_path: Path) -> None:
         read_row_group(str(tmp_path), SHARD, 0)
 
 
+def test_a_store_that_fails_in_between_is_at_fault(shard: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it gave the footer and not the row group, nothing is known of the row group's bytes."""
+    end_of_file, read_range = shard.stat().st_size, storage.read_range
+
+    def fail_before_the_end(uri: str, start: int, num_bytes: int) -> bytes:
+        if start + num_bytes < end_of_file:
+            raise storage.StorageError(f"cannot read {uri}: away")
+        return read_range(uri, start, num_bytes)
+
+    monkeypatch.setattr(storage, "read_range", fail_before_the_end)
+    with pytest.raises(storage.StorageError, match="away"):
+        read_row_group(str(shard.parent), SHARD, 0)
+
+
 def test_other_columns_are_damage(shard: Path) -> None:
     """A Parquet file that is no shard of ours, and places that the shard does not have, are the bytes' fault."""
     for row, row_group in ((2, 1), (-1, 1), (0, 3), (0, -1)):
@@ -182,7 +230,6 @@ def test_other_columns_are_damage(shard: Path) -> None:
 def test_footers_are_kept_within_bounds(shard: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that meets many shards does not hold on to all of their footers."""
     monkeypatch.setattr(shard_footers, "MAX_FOOTERS_KEPT", 2)
-    monkeypatch.setattr(shard_footers, "_footers", {})
     for index in range(4):
         copy = shard.with_name(f"shard-0000{index + 1}.parquet")
         copy.write_bytes(shard.read_bytes())

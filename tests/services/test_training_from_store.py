@@ -85,7 +85,7 @@ def test_a_store_that_stays_away(store, as_owner, small_dataset, tmp_path) -> No
         wait_until(lambda: num_logged_steps(job) >= 5, process)
         store.kill()
         assert process.wait(timeout=JOB_TIMEOUT_SECONDS) == 1
-    [error] = [line for line in stderr(job).splitlines() if "error:" in line]
+    [error] = [line for line in own_lines(stderr(job)) if line.startswith("error: ")]
     assert error.startswith("error: cannot ")
     assert "s3://" in error
     assert " times in " in error

@@ -65,7 +65,7 @@ def read_row_group(dataset_uri: str, shard: str, row_group: int) -> RowGroup:
     try:
         return RowGroup(place=place, batch=_parse(uri, row_group, shard_footer(uri)))
     except DamagedVideoError:
-        # Shards never change, but a data set may be made anew at the place of one that this process has read.
+        # What this process remembers of the shard may be wrong: a data set may be made anew at the place of another.
         return RowGroup(place=place, batch=_parse(uri, row_group, shard_footer(uri, use_cache=False)))
 
 
@@ -77,7 +77,10 @@ def read_videos(dataset_uri: str, shard: str, row_group: int, rows: Sequence[int
 
 def _parse(uri: str, row_group: int, footer: ShardFooter) -> pa.RecordBatch:
     start, end = footer.byte_range(row_group)
-    data = storage.read_range(uri, start, end - start)
+    try:
+        data = storage.read_range(uri, start, end - start)
+    except FileNotFoundError as error:
+        raise DamagedVideoError(f"{uri} is missing") from error
     try:
         # pre_buffer keeps whole column chunks beyond the read that asked for them.
         file: Any = _FetchedRange(data, start, footer.num_bytes)

@@ -17,11 +17,14 @@ from rspnet_platform.shards.packet_reader import DamagedVideoError, read_planes
 from rspnet_platform.shards.row_groups import EncodedVideo
 from rspnet_platform.stream.data_config import Decoder
 from rspnet_platform.stream.decord_process import decord_pictures
+from rspnet_platform.videos.limits import VideoLimits
 from rspnet_platform.videos.refusal_reasons import VideoRefusedError
 from rspnet_platform.videos.sequential_decoding import open_video
 
 DECODE_TIMEOUT_SECONDS = 120.0
 """What an ingest grants a video by default."""
+
+MAX_PIXELS_PER_FRAME = 16384**2
 
 Frames = dict[int, Planes]
 
@@ -65,7 +68,7 @@ class SequentialReader:
     def read(self, video: EncodedVideo, wanted: Collection[int]) -> Frames:
         last, frames = max(wanted), {}
         try:
-            with open_video(bytes(video.data), short_side=self.short_side) as opened:
+            with open_video(bytes(video.data), short_side=self.short_side, limits=reading_limits(video)) as opened:
                 for index, picture in enumerate(opened.frames):
                     if index in wanted:
                         frames[index] = picture_planes(picture)
@@ -116,10 +119,15 @@ def rgb_planes(picture: UInt8[np.ndarray, "height width 3"]) -> Planes:
 def check_opens(video: EncodedVideo) -> None:
     """A playlist that calls itself a video would make decord open other files; PyAV is told not to. Costs 1 to 2 ms."""
     try:
-        with open_video(bytes(video.data), short_side=2):
+        with open_video(bytes(video.data), short_side=2, limits=reading_limits(video)):
             pass
     except VideoRefusedError as error:
         raise DamagedVideoError(str(error)) from error
+
+
+def reading_limits(video: EncodedVideo) -> VideoLimits:
+    """What the ingest has let through, whatever its limits were; no more than any picture that fits into memory."""
+    return VideoLimits(max_num_frames=video.info.num_frames, max_pixels_per_frame=MAX_PIXELS_PER_FRAME)
 
 
 def frame_reader(description: DatasetDescription, decoder: Decoder | None) -> FrameReader:

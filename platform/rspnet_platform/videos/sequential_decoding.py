@@ -106,6 +106,8 @@ def _decoded_frames(
                 _check_count(record.num_frames, limits)
                 check_size(frame.width, frame.height, limits)
                 yield frame
+            if packet.size == 0 and packet.pts is None and packet.pos is None:
+                break  # PyAV asked the decoder for its last frames; beyond, it stumbles over streams that appeared late
     except (FFmpegError, ValueError, OSError) as error:
         detail = f"after {record.num_frames} frames: {describe_error(error)}"
         raise VideoRefusedError(RefusalReason.DECODE_ERROR, detail) from error
