@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from rspnet_platform.config import PretrainConfig
 
-from jobs.recipes_of_contrast import cvrl_r3d50, moco_slow_r50, simclr_slow_r50
-from jobs.recipes_of_order import clip_order_r3d, frame_order_slow_r50, video_cloze_r3d18
-from jobs.recipes_of_rspnet import (
+from jobs.recipe_files.contrast import cvrl_r3d50, moco_slow_r50, simclr_slow_r50
+from jobs.recipe_files.order import clip_order_r3d, frame_order_slow_r50, video_cloze_r3d18
+from jobs.recipe_files.rspnet import (
     appearance_instance_r3d18,
     relative_speed_r3d18,
     rspnet_c3d,
@@ -18,8 +18,8 @@ from jobs.recipes_of_rspnet import (
     rspnet_r3d18,
     rspnet_s3dg,
 )
-from jobs.recipes_of_speed import pace_c3d, pace_s3dg, speednet_s3dg
-from jobs.tiny_recipes import (
+from jobs.recipe_files.speed import pace_c3d, pace_s3dg, speednet_s3dg
+from jobs.recipe_files.tiny import (
     tiny_appearance_instance,
     tiny_clip_order,
     tiny_cpu,
