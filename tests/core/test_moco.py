@@ -6,7 +6,6 @@ from math import exp, log
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from rspnet_core.pretext.moco import MoCo
 from rspnet_core.pretext.moco_config import MoCoConfig
@@ -22,12 +21,12 @@ def built(name: str = "moco", **changes) -> MoCo:
     return task
 
 
-def with_keys_in_the_queue(task: MoCo, batch: PretextBatch) -> MoCo:
-    """In eval mode, its networks apart from each other, and older keys of the batch's own videos in its queue."""
-    task.eval()(batch, context())
+def with_older_keys(task: MoCo, older: PretextBatch) -> MoCo:
+    """In eval mode, its heads apart from each other, and these clips' keys in its queue."""
+    task.eval()(older, context())
     task.after_step()
     for parameter in task.head.parameters():
-        nn.init.normal_(parameter, std=0.3)
+        parameter.data += 0.02 * torch.randn_like(parameter)
     return task
 
 
@@ -58,14 +57,18 @@ def slow_clip_losses(task: MoCo, batch: PretextBatch) -> tuple[list[float], floa
 @pytest.mark.parametrize("mask_same_video", [True, False])
 def test_the_loss_equals_the_equations(name: str, mask_same_video: bool):
     """Each clip a query: the mean over the other clips' keys; the sum over queries, their mean in the metric."""
-    batch = planned_batch(ALL[name], range(4))
-    task = with_keys_in_the_queue(built(name, mask_same_video=mask_same_video), batch)
+    batch, older = (planned_batch(ALL[name], range(4), epoch) for epoch in (1, 0))
+    task = with_older_keys(built(name, mask_same_video=mask_same_video), older)
     with torch.no_grad():
         output = task(batch, context())
         losses, top1 = slow_clip_losses(task, batch)
     assert output.loss.item() == pytest.approx(sum(losses), rel=1e-4)
     assert output.metrics["instance/loss"].item() == pytest.approx(sum(losses) / len(losses), rel=1e-4)
     assert output.metrics["instance/top1"].item() == pytest.approx(top1)
+    # Older keys of the same video are near enough to weigh in the sum: masking them shows.
+    other = built(name, mask_same_video=not mask_same_video).eval()
+    other.load_state_dict(task.state_dict())
+    assert abs(other(batch, context()).loss.item() - sum(losses)) > 0.1
 
 
 @pytest.mark.parametrize("name", NAMES)
