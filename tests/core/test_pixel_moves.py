@@ -41,7 +41,7 @@ def test_turns_are_numpys_of_every_frame_and_channel(turns: int):
 @pytest.mark.parametrize("variant", range(1, 24))
 def test_tiles_are_exchanged_as_the_variant_says(variant: int):
     """Every order of the four tiles, on every frame and channel."""
-    [clip] = clips = torch.randn(1, 3, 2, 8, 8)
+    [clip] = clips = torch.randn(1, 3, 2, 10, 10)
     [result] = moved(clips, (GRID_PERMUTATION, variant))
     for channel in range(3):
         for frame in range(2):
