@@ -70,7 +70,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
         assert driver.stdout is not None
         driver.stdout.readline()  # it has begun
         try:
-            driver.wait(timeout=generator.uniform(0.3, 2) if num_killed < 12 else 300)
+            driver.wait(timeout=generator.uniform(0.1, 0.9) if num_killed < 8 else 300)
             break
         except subprocess.TimeoutExpired:
             family = psutil.Process(driver.pid).children(recursive=True)
