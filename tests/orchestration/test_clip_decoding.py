@@ -85,6 +85,21 @@ def test_frames_that_come_again_are_cut_as_if_alone(video, sampler):
                 assert np.array_equal(found, expected)
 
 
+def test_a_crop_of_its_own_for_each_frame(video):
+    """Clips that share a view share each frame's box, by its place in the clip; other frames have other boxes."""
+    view = ViewConfig(crop_size=32, per_frame=("crop",))
+    recipe = replace(RECIPE, views=(view,), sampler=SpeedPairSampler(num_frames_per_clip=4))
+    pictures = decode_all(bytes(video.data))
+    plan = sample_plan(video.info, 0, recipe)
+    views = draw_views(plan, video.info, 0, recipe)
+    for clip, planes in zip(plan.clips, decode_sample(video, 0, recipe).planes, strict=True):
+        crops = views[clip.augmentation_group].crops
+        assert len(set(crops)) == 4
+        for index, crop, found in zip(clip.frame_indices, crops, planes, strict=True):
+            [expected] = crop_and_resize([picture_planes(pictures[index])], [crop], 32)
+            assert np.array_equal(found, expected)
+
+
 def test_keys_share_their_view_and_the_query_has_its_own(video):
     """As the plan groups them: the two keys are cropped and coloured alike."""
     numbers = decode_sample(video, 0, RECIPE).view_numbers
