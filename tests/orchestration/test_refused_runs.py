@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from rspnet_platform.command_line import USER_ERRORS, parse_recipe
 from rspnet_platform.pretraining import pretrain
+from rspnet_platform.train.requirements import check_batch_norm
 
 from jobs.recipes import DEFAULT_RECIPE, RECIPES
 
@@ -28,6 +29,7 @@ SMALL = (
         ),
         ("--tracking.uri http://127.0.0.1:9", "no answer from the tracking store http://127.0.0.1:9"),
         ("--tracking.uri runs", "where MLflow 3 cannot keep runs"),
+        ("--task.encoder c3d", "C3D is given clips of 4 frames, 32 x 32 pixels; accepted are at least 8 frames"),
         ("--task.clips.past-the-end reject --task.clips.num-frames-per-clip 16", "20 frames; 31 are needed for 16"),
     ],
 )
@@ -45,6 +47,31 @@ def test_a_run_that_cannot_be_is_refused(small_dataset, tmp_path: Path, monkeypa
     with pytest.raises(USER_ERRORS, match=message.replace(".", r"\.")):
         pretrain(config)
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_batch_in_parts_is_refused_where_videos_are_compared(small_dataset, tmp_path: Path):
+    """CVRL's negatives are the batch: parts of it would be another method, and nothing is written."""
+    arguments = (
+        f"--data.shards {small_dataset.uri} --run.storage {tmp_path}/runs --tracking.uri sqlite:///{tmp_path}/mlflow.db"
+        " --training.global-batch-size 8 --training.max-batch-size-per-worker 4"
+    )
+    config = parse_recipe(RECIPES, DEFAULT_RECIPE, ["tiny_cvrl", *arguments.split()], program="pretrain.py")
+    with pytest.raises(ValueError, match=r"in 2 parts \(max_batch_size_per_worker\); accepted is one"):
+        pretrain(config)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("use_gpu", "max_workers", "is_refused"), [(False, 2, True), (False, 1, False), (True, 2, False)]
+)
+def test_batch_norm_is_synchronised_on_gpus_or_on_one_worker(use_gpu: bool, max_workers: int, is_refused: bool):
+    """Elsewhere torch cannot, and a run without it would be another method."""
+    config = RECIPES["cvrl_r3d50"]()
+    if is_refused:
+        with pytest.raises(ValueError, match="sync_batch_norm is True with 2 workers without GPUs"):
+            check_batch_norm(config, use_gpu=use_gpu, max_workers=max_workers)
+    else:
+        check_batch_norm(config, use_gpu=use_gpu, max_workers=max_workers)
 
 
 class StoppedError(Exception):
