@@ -5,12 +5,13 @@ from ray.train import Checkpoint
 from rspnet_core.encoders.video_encoder import VideoEncoder
 from rspnet_platform.command_line import say
 from rspnet_platform.inference.encoder_card import EncoderCard, EncoderInput
+from rspnet_platform.inference.encoder_input_of_run import encoder_input_of_run
 from rspnet_platform.inference.run_evaluation import Evaluation
 from rspnet_platform.provenance import code_commit
 from rspnet_platform.run import Run
 from rspnet_platform.tracking.promotion import choose_alias, set_alias
 from rspnet_platform.tracking.registry import RegisteredModel, register_encoder
-from rspnet_platform.train.checkpoints import latest_checkpoint, load_tensors
+from rspnet_platform.train.checkpoints import checkpoint_config, latest_checkpoint, load_tensors
 from rspnet_platform.train.run_record import RunRecord
 from rspnet_platform.train.training_state import build_task
 
@@ -33,16 +34,7 @@ def trained_encoder(run: Run, checkpoint: Checkpoint) -> VideoEncoder:
 
 def encoder_input(run: Run) -> EncoderInput:
     """How the encoder is shown a whole video: the clips that it was trained on, evenly spaced."""
-    evaluation, task = run.config.evaluation, run.config.task
-    return EncoderInput(
-        num_frames_per_clip=task.clips.num_frames_per_clip,
-        frame_stride=evaluation.frame_stride,
-        crop_size=task.view.crop_size,
-        short_side=run.dataset.description.short_side,
-        num_clips=evaluation.retrieval_protocol.num_clips,
-        pooling=evaluation.retrieval_protocol.pooling,
-        normalisation=task.normalisation,
-    )
+    return encoder_input_of_run(checkpoint_config(run.config), run.dataset.description.short_side)
 
 
 def register(run: Run, record: RunRecord, encoder: VideoEncoder, evaluation: Evaluation) -> tuple[RegisteredModel, str]:

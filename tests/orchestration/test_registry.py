@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import torch
 from rspnet_platform.inference.encoder_files import build_seeded
+from rspnet_platform.inference.model_reference import load_model
 from rspnet_platform.inference.video_embedder import VideoEmbedder
 from rspnet_platform.tracking import promotion, pyfunc_package, registry, runs
 from rspnet_platform.tracking.client import tracking_client
-from rspnet_platform.tracking.model_source import load_encoder
 
 from tests.small_encoder import CARD
 
@@ -179,4 +179,4 @@ def test_unknown_models_are_refused_by_name(tracking_uri: str, model: str, messa
     """A MODEL that does not exist is an error that says what does."""
     register(tracking_uri)
     with pytest.raises(ValueError, match=message):
-        load_encoder(model, tracking_uri)
+        load_model(model, tracking_uri)

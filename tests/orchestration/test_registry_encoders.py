@@ -1,4 +1,4 @@
-"""An encoder with its card, outside of the registry: in files, at random, at work on videos."""
+"""An encoder with its card, outside of the registry: the card's JSON, and at work on videos."""
 
 import json
 from dataclasses import replace
@@ -8,38 +8,10 @@ import numpy as np
 import pytest
 import torch
 from rspnet_platform.inference.encoder_card import EncoderCard
-from rspnet_platform.inference.encoder_files import build_seeded, save_encoder
+from rspnet_platform.inference.encoder_files import build_seeded
 from rspnet_platform.inference.video_embedder import VideoEmbedder
-from rspnet_platform.tracking.model_source import load_encoder
 
 from tests.small_encoder import CARD
-
-
-def test_encoder_from_files(tmp_path: Path) -> None:
-    """A safetensors file loads with the card beside it; without it, or with other weights, it is refused."""
-    weights_path, card_path = save_encoder(tmp_path / "model", build_seeded("tiny", 3), CARD)
-    encoder, card = load_encoder(str(weights_path), "sqlite:///unused.db")
-    assert card == CARD
-    torch.testing.assert_close(encoder.state_dict(), build_seeded("tiny", 3).state_dict(), rtol=0, atol=0)
-    card_path.write_text(json.dumps(CARD.to_json_dict() | {"encoder": "r3d_18", "feature_dim": 512}))
-    with pytest.raises(ValueError, match="does not fit encoder 'r3d_18'"):
-        load_encoder(str(weights_path), "sqlite:///unused.db")
-    card_path.unlink()
-    with pytest.raises(FileNotFoundError, match=r"encoder\.json"):
-        load_encoder(str(weights_path), "sqlite:///unused.db")
-
-
-def test_random_encoder_is_its_seed() -> None:
-    """`random:tiny` is the same for one seed, differs for another, and leaves torch's generator alone."""
-    state = torch.get_rng_state()
-    first, card = load_encoder("random:tiny", "")
-    again, _ = load_encoder("random:tiny", "")
-    other, _ = load_encoder("random:tiny", "", seed=1)
-    assert torch.equal(torch.get_rng_state(), state)
-    weights = [next(encoder.parameters()) for encoder in (first, again, other)]
-    assert torch.equal(weights[0], weights[1])
-    assert not torch.equal(weights[0], weights[2])
-    assert (card.encoder, card.feature_dim, card.method) == ("tiny", 128, "random")
 
 
 def test_card_survives_json_and_refuses_what_it_does_not_know() -> None:

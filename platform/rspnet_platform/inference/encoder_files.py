@@ -1,11 +1,13 @@
 """An encoder on disk: `encoder.safetensors` beside its card `encoder.json`; no pickle."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from rspnet_core.encoders import build_encoder
 from rspnet_core.encoders.video_encoder import VideoEncoder
@@ -41,16 +43,21 @@ def read_encoder(weights_path: Path, card: EncoderCard) -> VideoEncoder:
         weights = load_file(weights_path)
     except SafetensorError as error:
         raise ValueError(f"{weights_path} is not a safetensors file: {error}") from error
+    load_weights(encoder, weights, str(weights_path), card.encoder)
+    return encoder
+
+
+def load_weights(encoder: VideoEncoder, weights: Mapping[str, Tensor], place: str, encoder_name: str) -> None:
+    """Into an encoder as it was built. Raises ValueError that names the place, for other names or shapes."""
     expected = {name: tuple(tensor.shape) for name, tensor in encoder.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if different := sorted(name for name in expected | found if expected.get(name) != found.get(name)):
         name = different[0]
         raise ValueError(
-            f"{weights_path} does not fit encoder {card.encoder!r}: {len(different)} tensors differ; "
+            f"{place} does not fit encoder {encoder_name!r}: {len(different)} tensors differ; "
             f"{name!r} has shape {found.get(name, 'none')}, accepted is {expected.get(name, 'none')}"
         )
     encoder.load_state_dict(weights)
-    return encoder
 
 
 def build_seeded(name: str, seed: int) -> VideoEncoder:

@@ -47,6 +47,22 @@ def mend_checkpoint_list(run_uri: str) -> None:
         path.unlink()
 
 
+def newest_checkpoint_uri(run_uri: str) -> str | None:
+    """The folder of the run's newest complete checkpoint, or None before the first. Changes nothing: the run may be
+    going on, and the list be torn in this very moment."""
+    for name in (CHECKPOINT_LIST, COPY):
+        try:
+            newest = storage.read_json(storage.join(run_uri, name)).get("latest_checkpoint_result")
+        except FileNotFoundError:
+            continue
+        except storage.StorageError:
+            if storage.is_remote(run_uri):
+                raise
+            continue
+        return storage.join(run_uri, newest["checkpoint_dir_name"]) if newest else None
+    return None
+
+
 def is_whole(path: Path) -> bool:
     try:
         json.loads(path.read_bytes())

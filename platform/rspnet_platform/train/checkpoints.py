@@ -11,6 +11,7 @@ import torch
 from ray.train import Checkpoint, CheckpointUploadMode
 
 from rspnet_platform import storage
+from rspnet_platform.config import PretrainConfig, flatten
 from rspnet_platform.stream.consumed import ConsumedVideos
 from rspnet_platform.train.run_storage import run_filesystem
 
@@ -41,7 +42,7 @@ def report_checkpoint(
     metrics: dict[str, float],
     tensors: dict[str, Any] | None,
     data_state: DataState | None,
-    config: dict[str, Any],
+    config: PretrainConfig,
 ) -> None:
     """Reports on every rank; rank 0 alone hands in `tensors` and `data_state`.
 
@@ -54,13 +55,22 @@ def report_checkpoint(
     folder = Path(tempfile.mkdtemp(prefix="rspnet-checkpoint-"))
     torch.save(tensors, folder / TENSORS)
     (folder / DATA_STATE).write_text(json.dumps(data_state.to_json()))
-    (folder / CONFIG).write_text(json.dumps(config, indent=2))
+    (folder / CONFIG).write_text(json.dumps(checkpoint_config(config), indent=2))
     ray.train.report(
         metrics,
         checkpoint=Checkpoint.from_directory(folder),
         checkpoint_upload_mode=CheckpointUploadMode.ASYNC,
         delete_local_checkpoint_after_upload=True,
     )
+
+
+def checkpoint_config(config: PretrainConfig) -> dict[str, Any]:
+    """The run's config by its dotted keys, and what no field holds but readers of a checkpoint need."""
+    task = config.task
+    return flatten(config) | {
+        "task.task_name": task.task_name,
+        "task.clips.num_frames_per_clip": task.clips.num_frames_per_clip,
+    }
 
 
 def load_tensors(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> dict[str, Any]:

@@ -10,7 +10,7 @@ import torch
 
 from rspnet_core.clip_batch import ClipBatch
 from rspnet_core.train_step import StepReport
-from rspnet_platform.config import PretrainConfig, flatten
+from rspnet_platform.config import PretrainConfig
 from rspnet_platform.stream.stream_plan import StreamPlan
 from rspnet_platform.stream.training_dataset import TrainingStream
 from rspnet_platform.train.checkpoints import DataState, load_data_state, load_tensors, report_checkpoint
@@ -132,7 +132,7 @@ def save(state: TrainingState, trained: TrainedSamples, inputs: LoopInputs) -> N
     if is_first_rank():
         tensors = state.tensors()
         data_state = DataState(step=state.step, dataset_sha256=inputs.dataset_sha256, consumed=state.consumed)
-    report_checkpoint({"step": state.step}, tensors, data_state, flatten(inputs.config))
+    report_checkpoint({"step": state.step}, tensors, data_state, inputs.config)
 
 
 def is_due(state: TrainingState, every_num_steps: int) -> bool:
