@@ -77,7 +77,7 @@ def _loader(reference: str, tracking_uri: str) -> Callable[[str], LoadedParts]:
     if reference.endswith(".safetensors"):
         return stored_encoders.encoder_from_files
     if reference.endswith((".pth", ".pt", ".tar")):
-        raise ValueError(f"model is {redact(reference)!r}; accepted for such a file is published:ENCODER:{reference}")
+        raise ValueError(f"model is {redact(reference)!r}; accepted are, for such a file, published:ENCODER:FILE")
     if reference and storage.is_folder(storage.resolve_uri(reference)):
         return stored_encoders.encoder_of_run
     raise ValueError(f"model is {redact(reference)!r}, and no such folder is there; accepted are {ACCEPTED_REFERENCES}")
