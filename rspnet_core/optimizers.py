@@ -1,5 +1,6 @@
 """Optimizers by name, over everything in a task that takes a gradient."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -9,10 +10,19 @@ from rspnet_core.lars import LARS
 from rspnet_core.optimizer_config import OptimizerConfig
 
 
-def build_optimizer(task: nn.Module, config: OptimizerConfig, global_batch_size: int) -> Optimizer:
-    """Momentum copies take no gradient and are not in it. Two groups where norms and biases are not decayed."""
+def build_optimizer(
+    task: nn.Module,
+    config: OptimizerConfig,
+    global_batch_size: int,
+    learning_rate_factors: Mapping[str, float] | None = None,
+) -> Optimizer:
+    """Momentum copies take no gradient and are not in it. Two groups where norms and biases are not decayed.
+
+    `learning_rate_factors`: by the beginning of parameters' names, as a task gives them; each is a group or two of its
+    own.
+    """
     rate = config.peak_learning_rate(global_batch_size)
-    groups = parameter_groups(task, config)
+    groups = parameter_groups(task, config, learning_rate_factors or {})
     if config.name == "adamw":
         return AdamW(groups, lr=rate, betas=config.betas, weight_decay=config.weight_decay)
     if config.name == "lars":
@@ -32,13 +42,22 @@ def build_optimizer(task: nn.Module, config: OptimizerConfig, global_batch_size:
     )
 
 
-def parameter_groups(task: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
-    """All in one group, or matrices and kernels in one and the rest, neither decayed nor adapted, in another."""
-    trained = [parameter for parameter in task.parameters() if parameter.requires_grad]
-    if config.decay_norms_and_biases:
-        return [{"params": trained}]
-    groups = [
-        {"params": [parameter for parameter in trained if parameter.ndim > 1]},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0, "adapts": False},
-    ]
+def parameter_groups(
+    task: nn.Module, config: OptimizerConfig, learning_rate_factors: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """For each rate all in one group, or matrices and kernels in one and the rest, neither decayed nor adapted, in
+    another."""
+    trained = {name: parameter for name, parameter in task.named_parameters() if parameter.requires_grad}
+    groups: list[dict[str, Any]] = []
+    for beginning, factor in {**learning_rate_factors, "": 1.0}.items():
+        names = [name for name in trained if name.startswith(beginning)]
+        parameters = [trained.pop(name) for name in names]
+        rate = {} if factor == 1 else {"learning_rate_factor": factor}
+        if config.decay_norms_and_biases:
+            groups += [{"params": parameters, **rate}]
+        else:
+            groups += [
+                {"params": [p for p in parameters if p.ndim > 1], **rate},
+                {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0, "adapts": False, **rate},
+            ]
     return [group for group in groups if group["params"]]

@@ -76,7 +76,7 @@ def train_step(
     peak = config.peak_learning_rate(global_batch_size)
     rate = learning_rate(config.schedule, peak=peak, step=context.step, num_steps=context.num_steps)
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("learning_rate_factor", 1)
     if config.max_gradient_norm is not None:
         nn.utils.clip_grad_norm_(task.parameters(), config.max_gradient_norm)
     optimizer.step()

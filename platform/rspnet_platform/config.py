@@ -1,4 +1,4 @@
-"""The root of a pretraining run's config: one dataclass, of the parts that stand beside what they configure."""
+"""The root of a run's config: one dataclass, of the parts that stand beside what they configure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -16,8 +16,8 @@ from rspnet_platform.train.train_config import RunIdentity, ScalingOptions, Trai
 
 
 @dataclass(frozen=True, kw_only=True)
-class PretrainConfig:
-    """Everything that a run is made of; `task` is of the class that the method has.
+class TrainingRunConfig:
+    """What every training run is made of; `task` is of the class that the method has.
 
     A recipe returns one; the command line changes single values, but not `recipe`, the name that the recipe gives
     itself."""
@@ -28,9 +28,15 @@ class PretrainConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     scaling: ScalingOptions = field(default_factory=ScalingOptions)
-    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     run: RunIdentity = field(default_factory=RunIdentity)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig(TrainingRunConfig):
+    """And what the encoder is asked at the end of its pretraining."""
+
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:

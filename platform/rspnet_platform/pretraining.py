@@ -23,6 +23,7 @@ from rspnet_platform.train.checkpoints import load_data_state
 from rspnet_platform.train.failure_notice import FailureNotice
 from rspnet_platform.train.launch import WorkerResources, launch_training, plan_resources, plan_stream
 from rspnet_platform.train.listeners import MlflowListener, ProgressListener
+from rspnet_platform.train.loop_task import LoopTask
 from rspnet_platform.train.progress import progress_bar
 from rspnet_platform.train.requirements import check_batch_norm, check_requirements
 from rspnet_platform.train.run_record import RunRecord
@@ -54,7 +55,13 @@ def pretrain(config: PretrainConfig) -> dict[str, Any]:
         runtime.disconnect()
 
 
-def train(run: Run, record: RunRecord, stream: TrainingStream, resources: WorkerResources) -> None:
+def train(
+    run: Run,
+    record: RunRecord,
+    stream: TrainingStream,
+    resources: WorkerResources,
+    loop_task: LoopTask | None = None,
+) -> None:
     """Trains to the last step, with the progress shown here and the metrics in MLflow. Raises RunStoppedError for what
     stops it before that, and for too many damaged videos."""
     damage = DamageBudget(
@@ -75,6 +82,7 @@ def train(run: Run, record: RunRecord, stream: TrainingStream, resources: Worker
             ),
             watches=(DamageWatch(budget=damage),),
             callbacks=(FailureNotice(run.tracking_uri, record.mlflow_run_id),),
+            loop_task=loop_task,
         )
 
 

@@ -2,14 +2,15 @@
 
 import contextlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from rspnet_platform import storage
 from rspnet_platform.command_line import say
-from rspnet_platform.config import PretrainConfig, flatten
+from rspnet_platform.config import TrainingRunConfig, flatten
 from rspnet_platform.embedded_dataset import embedded_dataset
 from rspnet_platform.provenance import code_commit
 from rspnet_platform.shards.dataset import ShardedDataset, find_version, open_dataset, read_refusals
@@ -19,12 +20,14 @@ from rspnet_platform.tracking.redaction import redact
 from rspnet_platform.tracking.tracking_config import resolve_tracking_uri
 from rspnet_platform.train.run_record import RunRecord
 
+Config = TypeVar("Config", bound=TrainingRunConfig)
+
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class Run(Generic[Config]):
     """A run whose every name is settled. `config` has no defaults left that depend on where the job was started."""
 
-    config: PretrainConfig
+    config: Config
     name: str
     uri: str
     tracking_uri: str
@@ -41,7 +44,7 @@ def outbox_path(run: Run) -> str:
     return str(folder / "unsent_metrics.jsonl")
 
 
-def settle(config: PretrainConfig, home: Path) -> Run:
+def settle(config: Config, home: Path) -> Run[Config]:
     """Fills in name, storage, tracking and data set. Raises ValueError for what does not exist."""
     name = config.run.name or f"{config.recipe}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}"
     storage_uri = storage.resolve_uri(config.run.storage or str(home / "runs"))
@@ -72,7 +75,7 @@ def open_dataset_of_run(shards: str, version: int | None, run_uri: str) -> Shard
     return open_dataset(shards, version)
 
 
-def begin(run: Run, record: RunRecord | None) -> RunRecord:
+def begin(run: Run, record: RunRecord | None, more_tags: Mapping[str, str] | None = None) -> RunRecord:
     """Opens or continues the MLflow run, and enters it in the run's folder."""
     params = flatten(run.config)
     tags = {
@@ -81,6 +84,7 @@ def begin(run: Run, record: RunRecord | None) -> RunRecord:
         "storage": run.uri,
         "decoder": run.dataset.description.decoder,
         "reader": frame_reader(run.dataset.description, run.config.data.decoder).decoder,
+        **(more_tags or {}),
     }
     run_id = runs.start_run(
         run.tracking_uri,
@@ -111,11 +115,17 @@ def begin(run: Run, record: RunRecord | None) -> RunRecord:
 @contextlib.contextmanager
 def closing_run_on_failure(run: Run, record: RunRecord) -> Iterator[None]:
     """A run that fails says so in MLflow; one that is killed stays open until it is resumed."""
+    with closing_on_failure(run.tracking_uri, record.mlflow_run_id):
+        yield
+
+
+@contextlib.contextmanager
+def closing_on_failure(tracking_uri: str, mlflow_run_id: str) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
         status = "FAILED" if isinstance(error, Exception) else "KILLED"
         with contextlib.suppress(Exception):  # the error that matters is the one on its way
-            runs.end_run(run.tracking_uri, record.mlflow_run_id, status)
-            runs.set_tags(run.tracking_uri, record.mlflow_run_id, {"failure": str(error)})
+            runs.end_run(tracking_uri, mlflow_run_id, status)
+            runs.set_tags(tracking_uri, mlflow_run_id, {"failure": str(error)})
         raise

@@ -2,6 +2,7 @@
 checkpoints."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from jaxtyping import Float, Int64
@@ -93,6 +94,10 @@ class PretextTask(nn.Module, ABC):
     def after_step(self) -> None:
         """Called once after each optimizer step: momentum updates, queues. Takes no gradient."""
         return
+
+    def learning_rate_factors(self) -> Mapping[str, float]:
+        """By the beginning of parameters' names: their rate in multiples of the schedule's."""
+        return {}
 
     def requirements(self) -> Requirements:
         return Requirements()

@@ -11,7 +11,7 @@ import torch
 from ray.train import Checkpoint, CheckpointUploadMode
 
 from rspnet_platform import storage
-from rspnet_platform.config import PretrainConfig, flatten
+from rspnet_platform.config import TrainingRunConfig, flatten
 from rspnet_platform.stream.consumed import ConsumedVideos
 from rspnet_platform.train.run_storage import run_filesystem
 
@@ -42,7 +42,7 @@ def report_checkpoint(
     metrics: dict[str, float],
     tensors: dict[str, Any] | None,
     data_state: DataState | None,
-    config: PretrainConfig,
+    config: TrainingRunConfig,
 ) -> None:
     """Reports on every rank; rank 0 alone hands in `tensors` and `data_state`.
 
@@ -64,7 +64,7 @@ def report_checkpoint(
     )
 
 
-def checkpoint_config(config: PretrainConfig) -> dict[str, Any]:
+def checkpoint_config(config: TrainingRunConfig) -> dict[str, Any]:
     """The run's config by its dotted keys, and what no field holds but readers of a checkpoint need."""
     task = config.task
     return flatten(config) | {

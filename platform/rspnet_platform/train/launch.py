@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import ray.train
 from ray.train import CheckpointConfig, DataConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchTrainer
 from ray.train.v2.api.exceptions import TrainingFailedError
 
 from rspnet_platform import runtime, storage
-from rspnet_platform.config import PretrainConfig
+from rspnet_platform.config import TrainingRunConfig
 from rspnet_platform.shards.dataset import ShardedDataset
 from rspnet_platform.stream.clip_dataset import execution_options
 from rspnet_platform.stream.clip_decoding import SampleRecipe
@@ -25,6 +26,7 @@ from rspnet_platform.train.checkpoints import latest_checkpoint, load_data_state
 from rspnet_platform.train.failure_notice import storage_error_in
 from rspnet_platform.train.listeners import Listener
 from rspnet_platform.train.loop import LoopInputs, train_loop
+from rspnet_platform.train.loop_task import LoopTask
 from rspnet_platform.train.run_storage import run_filesystem
 from rspnet_platform.train.watches import RunStoppedError, Watch
 
@@ -40,10 +42,14 @@ class WorkerResources:
     max_workers: int
 
 
-def plan_stream(config: PretrainConfig, dataset: ShardedDataset, run_uri: str) -> TrainingStream:
-    """What the run reads. Raises ValueError for a split that does not exist, a batch that does not fit, a decoder that
-    the data set's profile does not have, and samples that would not fit into a decode task's memory."""
-    video_indices = select_videos(dataset, config.data.split)
+def plan_stream(
+    config: TrainingRunConfig, dataset: ShardedDataset, run_uri: str, video_indices: np.ndarray | None = None
+) -> TrainingStream:
+    """What the run reads: `video_indices`, ascending, or without them the videos of `data.split`. Raises ValueError for
+    a split that does not exist, a batch that does not fit, a decoder that the data set's profile does not have, and
+    samples that would not fit into a decode task's memory."""
+    if video_indices is None:
+        video_indices = select_videos(dataset, config.data.split)
     plan = StreamPlan(
         dataset_uri=dataset.uri,
         locations=VideoLocations.from_dataset(dataset),
@@ -76,7 +82,7 @@ def read_consumed(run_uri: str) -> ConsumedVideos | None:
     return load_data_state(checkpoint).consumed if checkpoint else None
 
 
-def plan_resources(config: PretrainConfig) -> tuple[WorkerResources, Budget]:
+def plan_resources(config: TrainingRunConfig) -> tuple[WorkerResources, Budget]:
     """What each worker gets. Raises BudgetError, with a table, for what the cluster cannot hold.
 
     An elastic run is kept to as many workers as leave a decode task room now: Ray would let it grow until none can run.
@@ -105,7 +111,7 @@ def plan_resources(config: PretrainConfig) -> tuple[WorkerResources, Budget]:
 
 
 def launch_training(
-    config: PretrainConfig,
+    config: TrainingRunConfig,
     *,
     run_uri: str,
     stream: TrainingStream,
@@ -114,6 +120,7 @@ def launch_training(
     listeners: tuple[Listener, ...],
     watches: tuple[Watch, ...] = (),
     callbacks: tuple[UserCallback, ...] = (),
+    loop_task: LoopTask | None = None,
 ) -> ray.train.Result:
     """Trains to the end, from the run's last checkpoint where it has one. Raises TrainingFailedError after
     `run.max_failures` restarts, StorageError when a store stays away, and RunStoppedError where a watch asks for it.
@@ -122,7 +129,12 @@ def launch_training(
     together is a batch and more, training goes on with it.
     """
     inputs = LoopInputs(
-        config=config, stream=stream, dataset_sha256=dataset_sha256, listeners=listeners, watches=watches
+        config=config,
+        stream=stream,
+        dataset_sha256=dataset_sha256,
+        listeners=listeners,
+        watches=watches,
+        loop_task=loop_task or LoopTask(),
     )
     mend_checkpoint_list(run_uri)
     num_left = None
@@ -147,7 +159,7 @@ def fit(trainer: TorchTrainer) -> ray.train.Result:
 
 
 def build_trainer(
-    config: PretrainConfig,
+    config: TrainingRunConfig,
     run_uri: str,
     resources: WorkerResources,
     inputs: LoopInputs,

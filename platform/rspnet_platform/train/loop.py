@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ray.train
@@ -10,11 +10,12 @@ import torch
 
 from rspnet_core.clip_batch import ClipBatch
 from rspnet_core.train_step import StepReport
-from rspnet_platform.config import PretrainConfig
+from rspnet_platform.config import TrainingRunConfig
 from rspnet_platform.stream.stream_plan import StreamPlan
 from rspnet_platform.stream.training_dataset import TrainingStream
 from rspnet_platform.train.checkpoints import DataState, load_data_state, load_tensors, report_checkpoint
 from rspnet_platform.train.listeners import Listener
+from rspnet_platform.train.loop_task import LoopTask
 from rspnet_platform.train.phase_timers import PhaseTimers
 from rspnet_platform.train.trained_samples import TrainedSamples
 from rspnet_platform.train.training_state import TrainingState
@@ -25,11 +26,12 @@ from rspnet_platform.train.watches import Watch, shared_by_all_ranks
 class LoopInputs:
     """What travels from the driver to each worker."""
 
-    config: PretrainConfig
+    config: TrainingRunConfig
     stream: TrainingStream
     dataset_sha256: str
     listeners: tuple[Listener, ...]
     watches: tuple[Watch, ...] = ()
+    loop_task: LoopTask = field(default_factory=LoopTask)
 
 
 def train_loop(loop_config: dict[str, Any]) -> str | None:
@@ -44,7 +46,7 @@ def train_loop(loop_config: dict[str, Any]) -> str | None:
         listeners = [stack.enter_context(listener) for listener in inputs.listeners] if is_first_rank() else []
         for batch in timers.each("data_wait", clip_batches(plan, inputs.config)):
             with timers.phase("step"):
-                report = state.train_on(batch)
+                report = state.train_on(inputs.loop_task.labelled(batch))
             trained.add(batch)
             if is_due(state, training.log_every_num_steps):
                 with timers.phase("report"):
@@ -52,6 +54,9 @@ def train_loop(loop_config: dict[str, Any]) -> str | None:
                     stop_reason = look(state, metrics, inputs)
                     for listener in listeners:
                         listener.on_metrics(state.step, metrics)
+            if is_first_rank():
+                with timers.phase("checkpoint"):
+                    inputs.loop_task.keep(state)
             if is_due(state, training.checkpoint_every_num_steps):
                 with timers.phase("checkpoint"):
                     save(state, trained, inputs)
@@ -76,7 +81,10 @@ def look(state: TrainingState, metrics: dict[str, float], inputs: LoopInputs) ->
 def start_state(inputs: LoopInputs) -> TrainingState:
     """A fresh state, or the last checkpoint's. Raises ValueError for a checkpoint of another data set."""
     state = TrainingState.create(
-        inputs.config, num_steps=inputs.stream.plan.num_steps, consumed=inputs.stream.plan.consumed
+        inputs.config,
+        num_steps=inputs.stream.plan.num_steps,
+        consumed=inputs.stream.plan.consumed,
+        build=inputs.loop_task.build,
     )
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
@@ -91,7 +99,7 @@ def start_state(inputs: LoopInputs) -> TrainingState:
     return state
 
 
-def clip_batches(plan: StreamPlan, config: PretrainConfig) -> Iterator[ClipBatch]:
+def clip_batches(plan: StreamPlan, config: TrainingRunConfig) -> Iterator[ClipBatch]:
     """This rank's part of each global batch, over all that the plan has left."""
     if not plan.num_executions:
         return

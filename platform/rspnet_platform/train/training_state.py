@@ -1,5 +1,6 @@
 """What one worker trains: the task, its optimizer, and how far both and the data have come."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import Any
@@ -13,24 +14,27 @@ from rspnet_core.clip_batch import ClipBatch
 from rspnet_core.optimizers import build_optimizer
 from rspnet_core.pretext import PRETEXT_TASKS
 from rspnet_core.pretext.task import PretextBatch, PretextTask, StepContext
+from rspnet_core.recognition import RECOGNITION_TASKS
 from rspnet_core.train_step import StepReport, train_step
-from rspnet_platform.config import PretrainConfig
+from rspnet_platform.config import TrainingRunConfig
 from rspnet_platform.cpu_threads import use_all_cores_of
 from rspnet_platform.stream.consumed import ConsumedVideos
 
+TASKS = PRETEXT_TASKS | RECOGNITION_TASKS
 
-def build_task(config: PretrainConfig) -> PretextTask:
+
+def build_task(config: TrainingRunConfig) -> PretextTask:
     """The task as a run with this seed begins it; leaves torch's global generator as it was."""
     with torch.random.fork_rng():
         torch.manual_seed(config.training.seed)
-        return resolve_name(PRETEXT_TASKS[config.task.task_name])(config.task)
+        return resolve_name(TASKS[config.task.task_name])(config.task)
 
 
 @dataclass(kw_only=True)
 class TrainingState:
     """`wrapped` is `task`, in DistributedDataParallel where there are several workers."""
 
-    config: PretrainConfig
+    config: TrainingRunConfig
     task: PretextTask
     wrapped: nn.Module
     optimizer: torch.optim.Optimizer
@@ -41,11 +45,18 @@ class TrainingState:
     consumed: ConsumedVideos
 
     @classmethod
-    def create(cls, config: PretrainConfig, *, num_steps: int, consumed: ConsumedVideos) -> "TrainingState":
+    def create(
+        cls,
+        config: TrainingRunConfig,
+        *,
+        num_steps: int,
+        consumed: ConsumedVideos,
+        build: Callable[[TrainingRunConfig], PretextTask] = build_task,
+    ) -> "TrainingState":
         device = ray.train.torch.get_device()
         assert isinstance(device, torch.device)
         use_all_cores_of(device, num_processes=ray.train.get_context().get_local_world_size())
-        task = build_task(config)
+        task = build(config)
         if config.task.sync_batch_norm and ray.train.get_context().get_world_size() > 1:
             task = nn.SyncBatchNorm.convert_sync_batchnorm(task)
         # Batch statistics stay each rank's own, unless synchronised; the queue is equal on all ranks by construction.
@@ -56,7 +67,9 @@ class TrainingState:
             config=config,
             task=task,
             wrapped=wrapped,
-            optimizer=build_optimizer(task, config.optimizer, config.training.global_batch_size),
+            optimizer=build_optimizer(
+                task, config.optimizer, config.training.global_batch_size, task.learning_rate_factors()
+            ),
             device=device,
             num_steps=num_steps,
             num_micro_batches=config.training.num_micro_batches(ray.train.get_context().get_world_size()),
