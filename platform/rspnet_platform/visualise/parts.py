@@ -1,0 +1,20 @@
+"""The parts that `jobs/visualize.py` makes. A new one is a config, a function and a line here; the dict holds import
+paths, so that `--help` costs no torch."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from rspnet_platform.visualise.part_configs import RoiMapsConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """`function` is the path of one that takes a `config_type` and returns what the job prints as JSON."""
+
+    config_type: type[Any]
+    function: str
+
+
+PARTS = {
+    "roi_maps": Part(config_type=RoiMapsConfig, function="rspnet_platform.visualise.roi_maps:draw_roi_maps"),
+}
