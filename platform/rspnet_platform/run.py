@@ -46,7 +46,7 @@ def outbox_path(run: Run) -> str:
 
 def settle(config: Config, home: Path) -> Run[Config]:
     """Fills in name, storage, tracking and data set. Raises ValueError for what does not exist."""
-    name = config.run.name or f"{config.recipe}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}"
+    name = config.run.name or generated_name(config.recipe)
     storage_uri = storage.resolve_uri(config.run.storage or str(home / "runs"))
     tracking_uri = resolve_tracking_uri(config.tracking, home)
     run_uri = storage.join(storage_uri, name)
@@ -64,6 +64,10 @@ def settle(config: Config, home: Path) -> Run[Config]:
         tracking_uri=tracking_uri,
         dataset=dataset,
     )
+
+
+def generated_name(recipe: str) -> str:
+    return f"{recipe}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}"
 
 
 def open_dataset_of_run(shards: str, version: int | None, run_uri: str) -> ShardedDataset:

@@ -1,0 +1,77 @@
+"""The root of a fine-tuning run's config."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, get_args
+
+import tyro
+
+from rspnet_core.recognition.recognition_config import RecognitionConfig
+from rspnet_core.recognition.square_crops import NumCrops
+from rspnet_platform.config import TrainingRunConfig
+from rspnet_platform.inference.model_reference import MODEL_REFERENCE_HELP
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationConfig:
+    """The epoch that is tested is chosen on a part of the training videos, never on the test videos.
+
+    `fraction`: of each class's training videos, put aside by their `source` and by the run's seed, and not trained on;
+    0 trains on all and takes the last epoch. Each epoch's weights are kept in the run's folder until one is chosen.
+    `num_clips_per_crop`: centre clips of each validation video.
+    """
+
+    fraction: float = 0.1
+    num_clips_per_crop: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.fraction <= 0.5:
+            raise ValueError(f"validation.fraction is {self.fraction}; accepted are 0 to 0.5")
+        check_num_clips("validation", self.num_clips_per_crop)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestConfig:
+    """`num_clips_per_crop` clips of each video of `split`, each through `num_crops` squares: 1, in the centre, or 3,
+    along the longer side."""
+
+    split: str = "test"
+    num_clips_per_crop: int = 10
+    num_crops: NumCrops = 1
+
+    def __post_init__(self) -> None:
+        check_num_clips("test", self.num_clips_per_crop)
+        if self.num_crops not in get_args(NumCrops):
+            raise ValueError(f"test.num_crops is {self.num_crops}; accepted are 1 and 3")
+
+
+def check_num_clips(place: str, num_clips: int) -> None:
+    if num_clips < 1:
+        raise ValueError(f"{place}.num_clips_per_crop is {num_clips}; accepted are whole numbers from 1 on")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig(TrainingRunConfig):
+    """One run for each seed on each data set, under one name; those that have finished are not run again.
+
+    `seeds`: none takes `training.seed` alone. `more_splits`: other splits of the same videos, each a data set of its
+    own beside `data.shards`.
+    """
+
+    model: Annotated[str, tyro.conf.arg(help=MODEL_REFERENCE_HELP)] = ""
+    seeds: tuple[int, ...] = ()
+    more_splits: tuple[str, ...] = ()
+    task: RecognitionConfig = field(default_factory=RecognitionConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    test: TestConfig = field(default_factory=TestConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("seeds", "more_splits"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name} are {values}; accepted are different ones")
+        if any(seed < 0 for seed in self.seeds):
+            raise ValueError(f"seeds are {self.seeds}; accepted are whole numbers from 0 on")
+
+    @property
+    def all_seeds(self) -> tuple[int, ...]:
+        return self.seeds or (self.training.seed,)

@@ -1,0 +1,66 @@
+"""What the loop needs for fine-tuning beside a pretraining run: weights to begin from, labels, each epoch's weights."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from rspnet_core.clip_batch import ClipBatch
+from rspnet_core.pretext.task import PretextTask
+from rspnet_platform import storage
+from rspnet_platform.config import TrainingRunConfig
+from rspnet_platform.train.loop_task import LoopTask
+from rspnet_platform.train.training_state import TrainingState, build_task
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecognitionLoopTask(LoopTask):
+    """`class_of_video`: int32 by video index, four bytes a video. It comes here once, not with the clips: each of the
+    stream's read tasks would carry it too. `weights_uri`: none begins from scratch. `epochs_uri`: where each epoch's
+    weights go, none keeps none."""
+
+    class_of_video: np.ndarray
+    weights_uri: str | None
+    epochs_uri: str | None
+    num_videos_per_epoch: int
+
+    def build(self, config: TrainingRunConfig) -> PretextTask:
+        task = build_task(config)
+        if self.weights_uri is not None:
+            task.encoder.load_state_dict(read_weights(self.weights_uri))
+        return task
+
+    def labelled(self, batch: ClipBatch) -> ClipBatch:
+        classes = self.class_of_video[batch.video_index.numpy()].astype(np.int64)
+        assert classes.min() >= 0, "a video that is not to be trained on came through the stream"
+        return replace(batch, labels=torch.from_numpy(classes)[:, None])
+
+    def keep(self, state: TrainingState) -> None:
+        """After a step that completes an epoch's number of videos. A resumed run writes the same bytes again."""
+        size = state.config.training.global_batch_size
+        epoch = state.step * size // self.num_videos_per_epoch
+        if self.epochs_uri is not None and epoch > (state.step - 1) * size // self.num_videos_per_epoch:
+            write_weights(epoch_uri(self.epochs_uri, epoch), state.task.state_dict())
+
+
+def epoch_uri(epochs_uri: str, epoch: int) -> str:
+    """Epochs are counted from 1."""
+    return storage.join(epochs_uri, f"{epoch:06d}.safetensors")
+
+
+def kept_epochs(epochs_uri: str) -> list[int]:
+    """Ascending."""
+    names = storage.list_names(epochs_uri)
+    return [int(name.removesuffix(".safetensors")) for name in names if not name.startswith(".")]
+
+
+def write_weights(uri: str, weights: dict[str, Tensor]) -> None:
+    # clone(): safetensors refuses tensors that share memory.
+    copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in weights.items()}
+    storage.write_bytes(uri, safetensors.torch.save(copies))
+
+
+def read_weights(uri: str) -> dict[str, Tensor]:
+    return safetensors.torch.load(storage.read_bytes(uri))
