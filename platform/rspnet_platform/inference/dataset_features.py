@@ -1,33 +1,20 @@
 """Features of a whole data set from frozen encoders: decoded once, on Ray, for all of them."""
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import ray
-import ray.data
-import torch
 
-from rspnet_core.augmentation import to_clips
 from rspnet_core.encoders.video_encoder import VideoEncoder
-from rspnet_core.evaluation.features import embed_videos
-from rspnet_core.evaluation.retrieval_protocol import Pooling
-from rspnet_core.normalisation import NormalisationName
-from rspnet_core.sampling.views import CentreView
-from rspnet_platform.cpu_threads import use_all_cores_of
+from rspnet_platform.inference.embedding_actor import EmbeddingResources, embedding_batches, num_videos_per_block
+from rspnet_platform.inference.embedding_clips import embedding_recipe
 from rspnet_platform.inference.encoder_card import EncoderInput
 from rspnet_platform.shards.dataset import ShardedDataset
 from rspnet_platform.stream.clip_dataset import clip_dataset
-from rspnet_platform.stream.clip_decoding import SampleRecipe
 from rspnet_platform.stream.damage import DamageLedger
 from rspnet_platform.stream.data_config import Decoder
-from rspnet_platform.stream.frame_readers import frame_reader
 from rspnet_platform.stream.stream_plan import VideoLocations
 from rspnet_platform.stream.whole_dataset import WholeDataset
-
-NUM_VIDEOS_PER_BATCH = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,28 +24,6 @@ class DatasetFeatures:
 
     video_indices: np.ndarray
     features: dict[str, np.ndarray]
-
-
-class EmbeddingActor:
-    """Holds the encoders, on its GPU or on the CPU."""
-
-    def __init__(self, encoders: ray.ObjectRef, encoder_input: EncoderInput, use_gpu: bool) -> None:
-        self.device = torch.device("cuda" if use_gpu else "cpu")
-        use_all_cores_of(self.device, num_processes=1)
-        self.encoders = {name: encoder.to(self.device) for name, encoder in ray.get(encoders).items()}
-        self.pooling: Pooling = encoder_input.pooling
-        self.normalisation: NormalisationName = encoder_input.normalisation
-
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        planes = torch.from_numpy(batch["planes"].copy()).to(self.device)
-        view_numbers = torch.from_numpy(batch["view_numbers"].copy()).to(self.device)
-        with torch.inference_mode():
-            clips = to_clips(planes, view_numbers, self.normalisation)
-            features = {
-                name: embed_videos(encoder, clips, self.pooling).float().cpu().numpy()
-                for name, encoder in self.encoders.items()
-            }
-        return {"video_index": batch["video_index"], **features}
 
 
 def embed_dataset(
@@ -74,43 +39,21 @@ def embed_dataset(
 ) -> DatasetFeatures:
     """Features of the given videos from each encoder, under one input. Needs a connected Ray. `decoder` is for the
     profile `original`; see DataConfig."""
-    recipe = SampleRecipe(
-        sampler=encoder_input.sampler,
-        views=(CentreView(crop_size=encoder_input.crop_size),),
-        seed=0,
-        reader=frame_reader(dataset.description, decoder),
-    )
+    recipe = embedding_recipe(encoder_input, dataset.description, decoder=decoder)
     plan = WholeDataset(
         dataset_uri=dataset.uri,
         locations=VideoLocations.from_dataset(dataset),
         video_indices=video_indices,
-        num_rows_per_block=NUM_VIDEOS_PER_BATCH,
+        num_rows_per_block=num_videos_per_block(recipe),
     )
     clips = clip_dataset(plan, recipe, damage, cpus_per_decode_task=cpus_per_decode_task)
-    with warnings.catch_warnings():
-        # The only way to say max_restarts, without which Ray complains of what actors are made from.
-        warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
-        features = clips.map_batches(
-            EmbeddingActor,
-            fn_constructor_kwargs={
-                "encoders": ray.put(dict(encoders)),
-                "encoder_input": encoder_input,
-                "use_gpu": use_gpu,
-            },
-            batch_size=NUM_VIDEOS_PER_BATCH,
-            compute=ray.data.ActorPoolStrategy(size=1),
-            num_cpus=1,
-            num_gpus=1 if use_gpu else None,
-            max_restarts=0,  # the run's stage is kept: the same command evaluates again
-        )
-    return _collect(features, list(encoders))
-
-
-def _collect(features: ray.data.Dataset, names: list[str]) -> DatasetFeatures:
-    batches: list[Any] = list(features.iter_batches(batch_size=None, batch_format="numpy"))
-    video_indices = np.concatenate([batch["video_index"] for batch in batches])
-    order = np.argsort(video_indices)
+    # One actor alone: a run's evaluation shares its cluster with whatever else is on it.
+    batches = list(embedding_batches(clips, encoders, encoder_input, EmbeddingResources(use_gpu=use_gpu)))
+    if not batches:
+        raise ValueError(f"none of the {len(video_indices)} videos can be embedded: all are damaged ({damage.uri})")
+    found = np.concatenate([batch["video_index"] for batch in batches])
+    order = np.argsort(found)
     return DatasetFeatures(
-        video_indices=video_indices[order],
-        features={name: np.concatenate([batch[name] for batch in batches])[order] for name in names},
+        video_indices=found[order],
+        features={name: np.concatenate([batch[name] for batch in batches])[order] for name in encoders},
     )

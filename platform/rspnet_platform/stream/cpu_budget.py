@@ -25,6 +25,10 @@ class Budget:
     claims: tuple[Claim, ...]
     cluster_cpus: float
     cluster_gpus: float = 0.0
+    accepted: str = (
+        "fewer workers (--scaling.num-workers), less for each (--scaling.cpus-per-worker, "
+        "--scaling.cpus-per-decode-task), or a larger cluster"
+    )
 
     @property
     def cpus(self) -> float:
@@ -40,8 +44,7 @@ class Budget:
         if too_few:
             raise BudgetError(
                 f"the cluster has too few {' and '.join(too_few)} for this run:\n{self.table()}\n"
-                "Accepted: fewer workers (--scaling.num-workers), less for each (--scaling.cpus-per-worker, "
-                "--scaling.cpus-per-decode-task), or a larger cluster."
+                f"Accepted: {self.accepted}."
             )
 
     def _totals(self) -> list[tuple[str, float, float]]:
