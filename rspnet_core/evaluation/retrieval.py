@@ -2,15 +2,12 @@
 
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from rspnet_core.evaluation.retrieval_protocol import RetrievalProtocol
-
-QUERIES_AT_ONCE = 1024
-"""Bounds the table of cosines: 1024 x 240,000 gallery videos are 1 GB."""
+from rspnet_core.evaluation.cosine_search import nearest
+from rspnet_core.evaluation.retrieval_protocol import Centring, RetrievalProtocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +34,10 @@ def retrieve(
     Raises ValueError for an empty gallery, no queries, or features that are not finite.
     """
     _check(gallery, query)
-    mean = gallery.mean(dim=0) if protocol.centring else torch.zeros_like(gallery[0])
-    nearest = _nearest_labels(
-        F.normalize(query - mean, dim=1),
-        F.normalize(gallery - mean, dim=1),
-        gallery_labels,
-        num_nearest=max((k for k in protocol.top_k if k <= len(gallery)), default=0),
-        exclude_self=False,
-    )
-    return _score(nearest == query_labels[:, None], protocol, num_gallery=len(gallery))
+    unit_gallery, unit_query = directions(gallery, query, protocol.centring)
+    num_nearest = max((k for k in protocol.top_k if k <= len(gallery)), default=0)
+    _, indices = nearest(unit_query, unit_gallery, num_nearest)
+    return _score(gallery_labels[indices] == query_labels[:, None], protocol, num_gallery=len(gallery))
 
 
 def leave_one_out(
@@ -53,16 +45,26 @@ def leave_one_out(
 ) -> RetrievalResult:
     """Each video against all the others, for data without a split: a video never finds itself.
 
-    With `centring` the mean is over all videos. Raises ValueError for fewer than two videos, or features that
-    are not finite.
+    Any `centring` takes the mean over all videos away: they are gallery and split at once. Raises ValueError for
+    fewer than two videos, or features that are not finite.
     """
     _check(features[1:], features)
-    mean = features.mean(dim=0) if protocol.centring else torch.zeros_like(features[0])
-    unit = F.normalize(features - mean, dim=1)
+    unit, _ = directions(features, features, protocol.centring)
     num_others = len(features) - 1
     num_nearest = max((k for k in protocol.top_k if k <= num_others), default=0)
-    nearest = _nearest_labels(unit, unit, labels, num_nearest=num_nearest, exclude_self=True)
-    return _score(nearest == labels[:, None], protocol, num_gallery=num_others)
+    _, indices = nearest(unit, unit, num_nearest, exclude_self=True)
+    return _score(labels[indices] == labels[:, None], protocol, num_gallery=num_others)
+
+
+def directions(
+    gallery: Float[Tensor, "num_gallery feature"], query: Float[Tensor, "num_queries feature"], centring: Centring
+) -> tuple[Float[Tensor, "num_gallery feature"], Float[Tensor, "num_queries feature"]]:
+    """Unit vectors of both sides, centred as the protocol says."""
+    if centring != "none":
+        gallery_mean = gallery.mean(dim=0)
+        query_mean = query.mean(dim=0) if centring == "each_split" else gallery_mean
+        gallery, query = gallery - gallery_mean, query - query_mean
+    return F.normalize(gallery, dim=1), F.normalize(query, dim=1)
 
 
 def _check(gallery: Tensor, query: Tensor) -> None:
@@ -70,20 +72,6 @@ def _check(gallery: Tensor, query: Tensor) -> None:
         raise ValueError(f"{len(query)} queries for {len(gallery)} other videos; accepted are 1 or more of both")
     if not (gallery.isfinite().all() and query.isfinite().all()):
         raise ValueError("features are not finite; accepted are finite numbers")
-
-
-def _nearest_labels(
-    query: Tensor, gallery: Tensor, gallery_labels: Tensor, *, num_nearest: int, exclude_self: bool
-) -> Int64[Tensor, "num_queries num_nearest"]:
-    """The labels of each query's nearest gallery videos, nearest first. Equal cosines come in no order to
-    rely on."""
-    rows = []
-    for first in range(0, len(query), QUERIES_AT_ONCE):
-        cosines = query[first : first + QUERIES_AT_ONCE] @ gallery.T
-        if exclude_self:
-            cosines.diagonal(offset=first).fill_(float("-inf"))
-        rows.append(gallery_labels[cosines.topk(num_nearest, dim=1).indices])
-    return torch.cat(rows)
 
 
 def _score(

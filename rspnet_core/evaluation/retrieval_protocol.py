@@ -3,32 +3,49 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Pooling = Literal["spatial_max", "average"]
+Pooling = Literal["average", "spatial_max", "max_2x2_flattened"]
+"""What makes a vector of a clip's feature map. "average": the mean over time and space. "spatial_max": the maximum
+over space, then the mean over time. "max_2x2_flattened": the maximum over tiles of 2 x 2 positions, all kept."""
+
+CARD_POOLINGS: tuple[Pooling, ...] = ("average", "spatial_max")
+"""Those that give as many numbers as the encoder has channels, whatever the clip's size: what an embedding is."""
+
+Windowing = Literal["even", "half_overlapping"]
+"""Which clips stand for a video. "even": a fixed number, spread evenly. "half_overlapping": clip after clip, each
+beginning in the middle of the one before, for as long as they fit."""
+
+Centring = Literal["none", "gallery", "each_split"]
+"""Which mean feature is taken away before cosines are. "gallery": the gallery's, from gallery and queries.
+"each_split": from each its own, which uses all queries at once to answer each of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetrievalProtocol:
-    """A hit at k: one of the k nearest gallery videos by cosine has the query's label.
-
-    `pooling` makes a vector of a clip's feature map ("spatial_max": maximum over height and width, mean over
-    time; "average": mean over all three); a video's feature is the mean over its `num_clips` evenly spaced
-    clips. `centring` takes the gallery's mean feature away from gallery and queries first.
-    """
+    """A hit at k: one of the k nearest gallery videos by cosine has the query's label. A video's feature is the mean
+    over its clips. `num_clips` is of the windowing "even"."""
 
     name: str
     description: str
     pooling: Pooling
+    windowing: Windowing = "even"
+    centring: Centring = "none"
     top_k: tuple[int, ...] = (1, 5, 10, 20, 50)
     num_clips: int = 10
-    centring: bool = False
 
     def __post_init__(self) -> None:
-        if self.pooling not in get_args(Pooling):
-            raise ValueError(f"pooling is {self.pooling!r}; accepted are {', '.join(get_args(Pooling))}")
+        for name, accepted in (("pooling", Pooling), ("windowing", Windowing), ("centring", Centring)):
+            if getattr(self, name) not in get_args(accepted):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; accepted are {', '.join(get_args(accepted))}")
         if not self.top_k or min(self.top_k) < 1 or len(set(self.top_k)) != len(self.top_k):
             raise ValueError(f"top_k is {self.top_k}; accepted are different whole numbers from 1 on")
         if self.num_clips < 1:
             raise ValueError(f"num_clips is {self.num_clips}; accepted are whole numbers from 1 on")
+
+    @property
+    def stamp(self) -> str:
+        """All that decides the number beside the encoder and the data, in one line."""
+        clips = f"{self.num_clips} even clips" if self.windowing == "even" else "half-overlapping clips"
+        return f"pooling {self.pooling}, windowing {clips}, mean over clips, centring {self.centring}, cosine"
 
 
 RETRIEVAL_PROTOCOLS = {
@@ -48,7 +65,21 @@ RETRIEVAL_PROTOCOLS = {
             name="centred",
             description="average pool, mean of 10 clips, the gallery's mean feature taken away",
             pooling="average",
-            centring=True,
+            centring="gallery",
+        ),
+        RetrievalProtocol(
+            name="vcop",
+            description="VCOP's script: last map max-pooled (1, 2, 2) and flattened, mean of 10 even clips (its own "
+            "leaves out up to 7 videos of each split)",
+            pooling="max_2x2_flattened",
+        ),
+        RetrievalProtocol(
+            name="coclr",
+            description="CoCLR's script: half-overlapping windows (its own step by a frame less than half), average "
+            "pool, each split centred by its own mean (without its colour jitter at test)",
+            pooling="average",
+            windowing="half_overlapping",
+            centring="each_split",
         ),
     )
 }

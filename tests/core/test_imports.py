@@ -9,6 +9,7 @@ WITHOUT_TORCH = (
     "rspnet_core.sampling.evenly_spaced",
     "rspnet_core.sampling.frame_indices",
     "rspnet_core.sampling.frame_orders",
+    "rspnet_core.sampling.half_overlapping",
     "rspnet_core.sampling.independent_clips",
     "rspnet_core.sampling.paces",
     "rspnet_core.sampling.speed_classes",
@@ -22,6 +23,7 @@ WITHOUT_TORCH = (
     "rspnet_core.optimizer_config",
     "rspnet_core.schedules",
     "rspnet_core.evaluation.retrieval_protocol",
+    "rspnet_core.evaluation.probe_protocols",
 )
 
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rspnet_core.encoders.tiny import TinyEncoder
-from rspnet_core.evaluation import retrieval
+from rspnet_core.evaluation import cosine_search
 from rspnet_core.evaluation.features import embed_videos, pool_map
 from rspnet_core.evaluation.retrieval import leave_one_out, retrieve
 from rspnet_core.evaluation.retrieval_protocol import RETRIEVAL_PROTOCOLS, RetrievalProtocol
@@ -37,7 +37,7 @@ def test_retrieve_equals_the_slow_reference():
 
 def test_leave_one_out_never_retrieves_the_video_itself(monkeypatch: pytest.MonkeyPatch):
     """Equal to querying each video against all the others, over chunk borders too."""
-    monkeypatch.setattr(retrieval, "QUERIES_AT_ONCE", 7)
+    monkeypatch.setattr(cosine_search, "MAX_COSINES_AT_ONCE", 7 * 24)
     features, labels = random_set(24)
     result = leave_one_out(features, labels, PROTOCOL)
     for k in (1, 5, 10, 20):
@@ -74,7 +74,7 @@ def test_centring_takes_the_gallerys_mean_away():
     """Far from the origin angles are the offset's and mislead; around the gallery's mean they do not."""
     gallery, labels = torch.tensor([[101.0, 100.0], [99.0, 100.0]]), torch.tensor([0, 1])
     query = torch.tensor([[100.2, 100.5], [99.8, 99.5]])
-    centred = dataclasses.replace(PROTOCOL, centring=True)
+    centred = dataclasses.replace(PROTOCOL, centring="gallery")
     assert retrieve(gallery, labels, query, labels, PROTOCOL).accuracy[1] == 0
     assert retrieve(gallery, labels, query, labels, centred).accuracy[1] == 1
 
@@ -117,7 +117,17 @@ def test_embedding_is_the_mean_over_clips_in_eval_mode():
     torch.testing.assert_close(features, torch.stack([torch.stack(video).mean(0) for video in expected]))
 
 
-@pytest.mark.parametrize("field", [{"top_k": ()}, {"top_k": (0, 1)}, {"pooling": "max"}, {"num_clips": 0}])
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"top_k": ()},
+        {"top_k": (0, 1)},
+        {"pooling": "max"},
+        {"windowing": "dense"},
+        {"centring": True},
+        {"num_clips": 0},
+    ],
+)
 def test_a_wrong_protocol_is_refused_by_name(field: dict):
     """The error names the field."""
     with pytest.raises(Exception, match=next(iter(field))):

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, get_args
+from typing import Any
 
 from rspnet_core.encoders import check_encoder_name
-from rspnet_core.evaluation.retrieval_protocol import Pooling
+from rspnet_core.evaluation.retrieval_protocol import CARD_POOLINGS, Pooling
 from rspnet_core.normalisation import NormalisationName, check_normalisation
 from rspnet_core.sampling.evenly_spaced import EvenlySpacedSampler
 from rspnet_core.sampling.frame_indices import PastTheEnd, check_past_the_end
@@ -40,8 +40,8 @@ class EncoderInput:
             _check_whole_number(name, value)
             if value % 2:
                 raise ValueError(f"{name} is {value}; accepted are even numbers (chroma is half size)")
-        if self.pooling not in get_args(Pooling):
-            raise ValueError(f"pooling is {self.pooling!r}; accepted are {', '.join(get_args(Pooling))}")
+        if self.pooling not in CARD_POOLINGS:
+            raise ValueError(f"pooling is {self.pooling!r}; accepted are {', '.join(CARD_POOLINGS)}")
         check_past_the_end(self.past_the_end)
 
     @property

@@ -68,8 +68,5 @@ def evaluate_run(
     )
     protocol = evaluation.retrieval_protocol
     results = evaluate_retrieval(labelled, features, protocol)
-    description = (
-        f"{protocol.name} ({protocol.description}; stride {evaluation.frame_stride}, "
-        f"{encoder_input.num_clips} clips); {labelled.setting}"
-    )
+    description = f"{protocol.name} ({protocol.stamp}; stride {evaluation.frame_stride}); {labelled.setting}"
     return Evaluation(protocol=description, results=results, metrics=retrieval_metrics(results))
