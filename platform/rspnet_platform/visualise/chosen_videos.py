@@ -35,11 +35,21 @@ def choose_videos(
     Raises ValueError for a split or an id that the data set does not have.
     """
     indices = select_videos(dataset, split)
-    videos = dataset.videos
-    rows = np.flatnonzero(np.isin(videos["video_index"].to_numpy(), indices))
-    if video_ids:
-        return [_video(videos, row) for row in _rows_of(videos, rows, video_ids, dataset.uri, split)]
-    return [_video(videos, row) for row in draw_rows(videos["label"].to_pylist(), rows, num_videos, seed)]
+    if not video_ids:
+        return choose_among(dataset, indices, num_videos, seed)
+    rows = _rows_at(dataset, indices)
+    return [_video(dataset.videos, row) for row in _rows_of(dataset.videos, rows, video_ids, dataset.uri, split)]
+
+
+def choose_among(dataset: ShardedDataset, indices: np.ndarray, num_videos: int, seed: int) -> list[ChosenVideo]:
+    """At most `num_videos` of the videos with these indices, drawn as `draw_rows` does."""
+    labels = dataset.videos["label"].to_pylist()
+    return [_video(dataset.videos, row) for row in draw_rows(labels, _rows_at(dataset, indices), num_videos, seed)]
+
+
+def videos_at(dataset: ShardedDataset, indices: Sequence[int]) -> list[ChosenVideo]:
+    """The videos with these indices, in the order of the table."""
+    return [_video(dataset.videos, row) for row in _rows_at(dataset, indices)]
 
 
 def draw_rows(labels: Sequence[str | None], rows: np.ndarray, num_videos: int, seed: int) -> list[int]:
@@ -71,6 +81,10 @@ def read_videos(dataset: ShardedDataset, videos: Sequence[ChosenVideo]) -> Itera
 
 def say_left_out(video: ChosenVideo, error: Exception) -> None:
     say(f"left out: {video.video_id!r}: {error}")
+
+
+def _rows_at(dataset: ShardedDataset, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+    return np.flatnonzero(np.isin(dataset.videos["video_index"].to_numpy(), indices))
 
 
 def _rows_of(videos: Any, rows: np.ndarray, video_ids: Sequence[str], uri: str, split: str) -> list[int]:

@@ -4,7 +4,7 @@ paths, so that `--help` costs no torch."""
 from dataclasses import dataclass
 from typing import Any
 
-from rspnet_platform.visualise.part_configs import RoiMapsConfig
+from rspnet_platform.visualise.part_configs import EmbeddingMapConfig, GalleryConfig, RoiMapsConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,4 +17,8 @@ class Part:
 
 PARTS = {
     "roi_maps": Part(config_type=RoiMapsConfig, function="rspnet_platform.visualise.roi_maps:draw_roi_maps"),
+    "gallery": Part(config_type=GalleryConfig, function="rspnet_platform.visualise.gallery:draw_gallery"),
+    "embedding_map": Part(
+        config_type=EmbeddingMapConfig, function="rspnet_platform.visualise.embedding_map:draw_embedding_map"
+    ),
 }

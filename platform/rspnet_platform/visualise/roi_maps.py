@@ -25,7 +25,7 @@ def draw_roi_maps(config: RoiMapsConfig) -> dict[str, Any]:
     to show."""
     dataset = open_dataset(config.data.shards, config.data.version)
     videos = choose_videos(
-        dataset, config.data.split, video_ids=config.videos, num_videos=config.num_videos, seed=config.seed
+        dataset, config.split, video_ids=config.videos, num_videos=config.num_videos, seed=config.seed
     )
     loaded = load_checkpoint_task(config.model)
     task_config = loaded.config

@@ -1,0 +1,79 @@
+"""Who a query finds: its nearest gallery videos, by the search and the setting that retrieval is scored with."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from rspnet_core.evaluation.cosine_search import nearest
+from rspnet_core.evaluation.retrieval import directions
+from rspnet_core.evaluation.retrieval_protocol import RetrievalProtocol
+from rspnet_platform.inference.dataset_features import DatasetFeatures
+from rspnet_platform.inference.retrieval_evaluation import LabelledVideos
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbour:
+    """A gallery video; `is_hit`: it has the query's label."""
+
+    video_index: int
+    cosine: float
+    is_hit: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """All queries and the gallery that they are looked for in, by index; `gallery` equals `queries` where each video is
+    looked for among all others. Damaged videos are in neither."""
+
+    queries: np.ndarray
+    gallery: np.ndarray
+    query_labels: np.ndarray
+    gallery_labels: np.ndarray
+
+    @property
+    def excludes_self(self) -> bool:
+        return np.array_equal(self.queries, self.gallery)
+
+    @classmethod
+    def of(cls, labelled: LabelledVideos, features: DatasetFeatures) -> "Search":
+        """The test videos among the train videos, or each among all others."""
+        there = np.isin(labelled.video_indices, features.video_indices)
+        indices, labels = labelled.video_indices[there], labelled.labels[there]
+        is_query = None if labelled.is_query is None else labelled.is_query[there]
+        if is_query is None:
+            return cls(queries=indices, gallery=indices, query_labels=labels, gallery_labels=labels)
+        return cls(
+            queries=indices[is_query],
+            gallery=indices[~is_query],
+            query_labels=labels[is_query],
+            gallery_labels=labels[~is_query],
+        )
+
+
+def find_neighbours(
+    search: Search, features: DatasetFeatures, name: str, protocol: RetrievalProtocol, num_nearest: int
+) -> dict[int, list[Neighbour]]:
+    """Of every query, by its index, nearest first, in the features of the encoder `name`.
+
+    Raises ValueError for a gallery of fewer videos than are asked for.
+    """
+    num_others = len(search.gallery) - search.excludes_self
+    if num_nearest > num_others:
+        raise ValueError(f"num_nearest is {num_nearest}; accepted are 1 to the {num_others} videos of the gallery")
+    vectors = torch.from_numpy(features.features[name])
+    place = {index: position for position, index in enumerate(features.video_indices.tolist())}
+    gallery, query = (vectors[[place[i] for i in part.tolist()]] for part in (search.gallery, search.queries))
+    unit_gallery, unit_query = directions(gallery, query, protocol.centring)
+    cosines, found = nearest(unit_query, unit_gallery, num_nearest, exclude_self=search.excludes_self)
+    return {
+        query_index: [
+            Neighbour(
+                video_index=int(search.gallery[column]),
+                cosine=cosine,
+                is_hit=bool(search.gallery_labels[column] == search.query_labels[row]),
+            )
+            for cosine, column in zip(cosines[row].tolist(), found[row].tolist(), strict=True)
+        ]
+        for row, query_index in enumerate(search.queries.tolist())
+    }
