@@ -30,7 +30,7 @@ class ValidationConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestConfig:
+class HeldOutTestConfig:
     """`num_clips_per_crop` clips of each video of `split`, each through `num_crops` squares: 1, in the centre, or 3,
     along the longer side."""
 
@@ -62,7 +62,7 @@ class FinetuneConfig(TrainingRunConfig):
     more_splits: tuple[str, ...] = ()
     task: RecognitionConfig = field(default_factory=RecognitionConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
-    test: TestConfig = field(default_factory=TestConfig)
+    test: HeldOutTestConfig = field(default_factory=HeldOutTestConfig)
 
     def __post_init__(self) -> None:
         for name in ("seeds", "more_splits"):

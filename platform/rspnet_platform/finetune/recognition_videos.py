@@ -37,7 +37,7 @@ def recognition_videos(
     names, train_classes = np.unique(train_labels, return_inverse=True)
     if len(names) < 2:
         raise ValueError(
-            f"the split {train_split!r} of {dataset.uri} has one class, {names[0]!r}; accepted are two or more"
+            f"the split {train_split!r} of {dataset.uri} has one class, {names[0].item()!r}; accepted are two or more"
         )
     if unknown := sorted(set(test_labels.tolist()) - set(names.tolist())):
         raise ValueError(

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from rspnet_core.recognition.recognition import Recognition
 from rspnet_core.recognition.scores import score
@@ -17,8 +17,8 @@ from rspnet_platform.tracking import runs
 from rspnet_platform.train.checkpoints import load_data_state, load_tensors
 from rspnet_platform.train.training_state import build_task
 
-NUM_NETWORKS_AT_ONCE = 4
-"""Candidates that one decode of the validation videos serves: what an actor holds in memory."""
+MAX_BYTES_AT_ONCE = 1024**3
+"""Of the candidates that one decode of the validation videos serves: an actor holds them all in memory."""
 
 LAST = "last"
 CHOICE = "chosen_epoch.json"
@@ -76,8 +76,9 @@ def best_of(run: RecognitionRun, candidates: list[str], *, use_gpu: bool) -> Cho
     """By top-1 on the validation videos; of equal ones the one that gives the true classes more probability, and of
     those the first."""
     merits: dict[str, tuple[float, float]] = {}
-    for first in range(0, len(candidates), NUM_NETWORKS_AT_ONCE):
-        names = candidates[first : first + NUM_NETWORKS_AT_ONCE]
+    num_at_once = max(1, MAX_BYTES_AT_ONCE // num_bytes(build_task(run.run.config)))
+    for first in range(0, len(candidates), num_at_once):
+        names = candidates[first : first + num_at_once]
         networks = {name: network_with(run, candidate_weights(run, name)) for name in names}
         scored = run.score(
             run.videos.validation,
@@ -97,6 +98,11 @@ def best_of(run: RecognitionRun, candidates: list[str], *, use_gpu: bool) -> Cho
         validation_top1=merits[best][0],
         validation_top1_by_epoch={name: top1 for name, (top1, _) in merits.items()},
     )
+
+
+def num_bytes(network: nn.Module) -> int:
+    """Of its weights and buffers."""
+    return sum(tensor.nbytes for tensor in network.state_dict().values())
 
 
 def log_choice(run: RecognitionRun, choice: Choice, mlflow_run_id: str) -> None:

@@ -42,7 +42,7 @@ def progress_bar(num_steps: int) -> Iterator[Any]:
         file=sys.stderr,
         dynamic_ncols=True,
         mininterval=interval,
-        desc="pretraining",
+        desc="training",
     )
     thread = threading.Thread(target=_follow, args=(board, bar, stop), daemon=True)
     thread.start()

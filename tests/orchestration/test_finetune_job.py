@@ -1,0 +1,128 @@
+"""The job as its user runs it: killed and resumed, with more seeds later, and asked again."""
+
+import json
+import math
+import sqlite3
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from rspnet_platform.finetune.recognition_loop_task import read_weights
+from rspnet_platform.finetune.several_runs import finetune
+from rspnet_platform.shards.dataset import ShardedDataset
+
+from jobs.finetune import parse
+from tests.end_to_end.pretrain_job import ROOT, PretrainJob, kill_group, wait_until
+from tests.labelled_dataset import NUM_TEST, NUM_TRAIN, make_labelled_dataset
+
+pytestmark = pytest.mark.slow
+
+NUM_EPOCHS, BATCH_SIZE, NUM_KEPT_ASIDE = 20, 8, 8
+NUM_STEPS = NUM_EPOCHS * (NUM_TRAIN - NUM_KEPT_ASIDE) // BATCH_SIZE
+SMALL = {
+    "task.clips.num-frames-per-clip": 4,
+    "task.view.crop-size": 32,
+    "task.dropout": 0.2,
+    "training.num-epochs": NUM_EPOCHS,
+    "training.global-batch-size": BATCH_SIZE,
+    "training.checkpoint-every-num-steps": 10,
+    "training.log-every-num-steps": 1,
+    "validation.fraction": 0.25,
+    "test.num-crops": 3,
+    "test.num-clips-per-crop": 2,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneJob(PretrainJob):
+    """Of the seed 0, unless `seeds` says otherwise."""
+
+    def arguments(self, seeds: tuple[int, ...]) -> list[str]:
+        values = SMALL | {
+            "model": "random:tiny",
+            "data.shards": self.dataset,
+            "run.name": self.name,
+            "run.storage": self.folder / "runs",
+            "tracking.uri": f"sqlite:///{self.database}",
+        }
+        return [
+            *(text for key, value in values.items() for text in (f"--{key}", str(value))),
+            "--seeds",
+            *map(str, seeds),
+        ]
+
+    def command(self, **changes: object) -> list[str]:
+        seeds = changes.get("seeds", (0,))
+        assert isinstance(seeds, tuple)
+        return [sys.executable, str(ROOT / "jobs" / "finetune.py"), "tiny", *self.arguments(seeds)]
+
+    @property
+    def run_folder(self) -> Path:
+        return self.folder / "runs" / self.name / f"{self.name}-split-1-seed-0"
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> ShardedDataset:
+    return make_labelled_dataset(tmp_path_factory.mktemp("labelled"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(dataset: ShardedDataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[FinetuneJob, dict]:
+    """One seed from beginning to end, with its result."""
+    job = FinetuneJob(folder=tmp_path_factory.mktemp("undisturbed"), dataset=dataset.uri)
+    return job, job.result()
+
+
+def test_killed_and_resumed_equals_undisturbed(undisturbed, tmp_path):
+    """SIGKILL to the whole job in the middle of training; the same command comes to the same losses, epoch, weights and
+    accuracies, and leaves the chosen epoch's weights alone."""
+    whole, result = undisturbed
+    job = FinetuneJob(folder=tmp_path, dataset=whole.dataset)
+    process = job.start()
+    try:
+        wait_until(job.has_checkpoint, process)
+    finally:
+        kill_group(process)
+    assert job.stage() == "training"
+    resumed = job.result()
+    assert resumed["runs"][0]["num_steps"] == NUM_STEPS
+    assert (resumed["metrics"], resumed["runs"][0]["metrics"]) == (result["metrics"], result["runs"][0]["metrics"])
+    losses, others = whole.losses(), job.losses()
+    assert max(others) == NUM_STEPS
+    assert others == {step: losses[step] for step in others}
+    weights, found = (read_weights(str(of.run_folder / "classifier.safetensors")) for of in (whole, job))
+    assert weights.keys() == found.keys()
+    assert all(weights[name].equal(found[name]) for name in weights)
+    assert not (job.run_folder / "epochs").exists()
+
+
+def test_more_seeds_are_added_and_finished_ones_stay(undisturbed, monkeypatch):
+    """The second seed is trained, the first is not; mean, deviation and the runs in MLflow are of both. Asked again,
+    the answer comes without Ray."""
+    job, first = undisturbed
+    kept = (job.run_folder / "classifier.safetensors").stat().st_mtime_ns
+    both = job.result(seeds=(0, 1))
+    assert (job.run_folder / "classifier.safetensors").stat().st_mtime_ns == kept
+    assert both["runs"][0] == first["runs"][0]
+    accuracies = [run["metrics"]["finetune/test_top1"] for run in both["runs"]]
+    assert both["metrics"]["finetune/test_top1_mean"] == pytest.approx(sum(accuracies) / 2)
+    assert both["metrics"]["finetune/test_top1_std"] == pytest.approx(abs(accuracies[0] - accuracies[1]) / math.sqrt(2))
+    assert min(accuracies) >= 0.75  # by their colour; chance is a half
+    for run in both["runs"]:
+        assert run["metrics"]["finetune/num_test_videos"] == NUM_TEST
+        assert run["metrics"]["finetune/validation_top1"] >= 0.75
+    assert "2 clips x 3 crops" in both["protocol"]
+    assert children_in_mlflow(job.database, both["run_id"]) == {(run["run_id"], "FINISHED") for run in both["runs"]}
+    monkeypatch.setattr("rspnet_platform.runtime.connect", lambda: pytest.fail("Ray was started"))
+    assert finetune(parse(["tiny", *job.arguments((0, 1))])) == json.loads(json.dumps(both))
+
+
+def children_in_mlflow(database: Path, parent_id: str) -> set[tuple[str, str]]:
+    """Id and status."""
+    query = (
+        "select r.run_uuid, r.status from runs r join tags t on t.run_uuid = r.run_uuid "
+        "where t.key = 'mlflow.parentRunId' and t.value = ?"
+    )
+    with sqlite3.connect(database) as connection:
+        return set(connection.execute(query, (parent_id,)).fetchall())
