@@ -15,7 +15,7 @@ Another encoder of the same size takes a recipe's settings with `--task.encoder`
 from collections.abc import Callable
 from dataclasses import replace
 
-from rspnet_platform.finetune.finetune_config import FinetuneConfig, TestConfig, ValidationConfig
+from rspnet_platform.finetune.finetune_config import FinetuneConfig, HeldOutTestConfig, ValidationConfig
 from rspnet_platform.train.train_config import ScalingOptions, TrainingConfig
 
 from rspnet_core.optimizer_config import OptimizerConfig
@@ -41,7 +41,7 @@ def published(
     schedule: ScheduleConfig = COSINE,
     clips: TrainingClipSampler | None = None,
     crop_size: int = 112,
-    test: TestConfig | None = None,
+    test: HeldOutTestConfig | None = None,
 ) -> FinetuneConfig:
     """What all published recipes share."""
     return FinetuneConfig(
@@ -54,7 +54,7 @@ def published(
         training=TrainingConfig(num_epochs=num_epochs, global_batch_size=global_batch_size),
         optimizer=OptimizerConfig(learning_rate=learning_rate, base_batch_size=None, schedule=schedule),
         scaling=ScalingOptions(num_workers="2"),
-        test=test or TestConfig(),
+        test=test or HeldOutTestConfig(),
     )
 
 
@@ -66,7 +66,7 @@ def on_something_v2(config: FinetuneConfig) -> FinetuneConfig:
         clips=replace(config.task.clips, placement="cover"),
         view=replace(config.task.view, flip_probability=0.0),
     )
-    return replace(config, task=task, test=TestConfig(split="val", num_clips_per_crop=2))
+    return replace(config, task=task, test=HeldOutTestConfig(split="val", num_clips_per_crop=2))
 
 
 def ucf101_c3d() -> FinetuneConfig:
@@ -121,7 +121,7 @@ def hmdb51_r3d18() -> FinetuneConfig:
         num_epochs=30,
         global_batch_size=128,
         schedule=ScheduleConfig(kind="constant"),
-        test=TestConfig(num_clips_per_crop=3),
+        test=HeldOutTestConfig(num_clips_per_crop=3),
     )
 
 
