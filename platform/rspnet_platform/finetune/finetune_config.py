@@ -10,6 +10,11 @@ from rspnet_core.recognition.square_crops import NumCrops
 from rspnet_platform.config import TrainingRunConfig
 from rspnet_platform.inference.model_reference import MODEL_REFERENCE_HELP
 
+SEEDS_HELP = "A run for each, on each data set; none takes training.seed alone. More may be added to a name later."
+MORE_SPLITS_HELP = (
+    "Other splits of the same videos: data sets as data.shards is one, for mean and spread over them too."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationConfig:
@@ -51,15 +56,11 @@ def check_num_clips(place: str, num_clips: int) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig(TrainingRunConfig):
-    """One run for each seed on each data set, under one name; those that have finished are not run again.
-
-    `seeds`: none takes `training.seed` alone. `more_splits`: other splits of the same videos, each a data set of its
-    own beside `data.shards`.
-    """
+    """One run for each seed on each data set, under one name; those that have finished are not run again."""
 
     model: Annotated[str, tyro.conf.arg(help=MODEL_REFERENCE_HELP)] = ""
-    seeds: tuple[int, ...] = ()
-    more_splits: tuple[str, ...] = ()
+    seeds: Annotated[tuple[int, ...], tyro.conf.arg(help=SEEDS_HELP)] = ()
+    more_splits: Annotated[tuple[str, ...], tyro.conf.arg(help=MORE_SPLITS_HELP)] = ()
     task: RecognitionConfig = field(default_factory=RecognitionConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     test: HeldOutTestConfig = field(default_factory=HeldOutTestConfig)

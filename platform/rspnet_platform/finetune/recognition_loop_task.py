@@ -39,10 +39,15 @@ class RecognitionLoopTask(LoopTask):
 
     def keep(self, state: TrainingState) -> None:
         """After a step that completes an epoch's number of videos. A resumed run writes the same bytes again."""
-        size = state.config.training.global_batch_size
-        epoch = state.step * size // self.num_videos_per_epoch
-        if self.epochs_uri is not None and epoch > (state.step - 1) * size // self.num_videos_per_epoch:
+        epoch = completed_epoch(state.step, state.config.training.global_batch_size, self.num_videos_per_epoch)
+        if self.epochs_uri is not None and epoch is not None:
             write_weights(epoch_uri(self.epochs_uri, epoch), state.task.state_dict())
+
+
+def completed_epoch(step: int, global_batch_size: int, num_videos_per_epoch: int) -> int | None:
+    """Counted from 1; None for a step that completes none. Batches go on over the end of an epoch."""
+    epoch = step * global_batch_size // num_videos_per_epoch
+    return epoch if epoch > (step - 1) * global_batch_size // num_videos_per_epoch else None
 
 
 def epoch_uri(epochs_uri: str, epoch: int) -> str:

@@ -76,5 +76,6 @@ def plan_run(run: Run[FinetuneConfig], videos: RecognitionVideos, weights_uri: s
     config = run.config
     stream = plan_stream(config, run.dataset, run.uri, videos.train)
     check_requirements(config, run.dataset, stream)
-    check_shortest_video(run.dataset, videos.test, EvaluationClipSampler(training=config.task.clips))
+    held_out = np.concatenate([videos.validation, videos.test])
+    check_shortest_video(run.dataset, held_out, EvaluationClipSampler(training=config.task.clips))
     return RecognitionRun(run=run, videos=videos, stream=stream, weights_uri=weights_uri)

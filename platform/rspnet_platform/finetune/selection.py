@@ -10,7 +10,13 @@ from torch import Tensor, nn
 from rspnet_core.recognition.recognition import Recognition
 from rspnet_core.recognition.scores import score
 from rspnet_platform import storage
-from rspnet_platform.finetune.recognition_loop_task import epoch_uri, kept_epochs, read_weights, write_weights
+from rspnet_platform.finetune.recognition_loop_task import (
+    completed_epoch,
+    epoch_uri,
+    kept_epochs,
+    read_weights,
+    write_weights,
+)
 from rspnet_platform.finetune.recognition_run import RecognitionRun
 from rspnet_platform.publishing import final_checkpoint
 from rspnet_platform.tracking import runs
@@ -38,9 +44,8 @@ def choose(run: RecognitionRun, *, use_gpu: bool) -> Choice:
     """Chooses once: the choice and its weights stay in the run's folder, the other epochs' go."""
     choice_uri = storage.join(run.run.uri, CHOICE)
     if not storage.exists(choice_uri):
-        candidates = candidate_names(run)
         if len(run.videos.validation):
-            choice = best_of(run, candidates, use_gpu=use_gpu)
+            choice = best_of(run, candidate_names(run), use_gpu=use_gpu)
         else:
             choice = Choice(epoch=None, validation_top1=None, validation_top1_by_epoch={})
         name = LAST if choice.epoch is None else str(choice.epoch)
@@ -51,13 +56,10 @@ def choose(run: RecognitionRun, *, use_gpu: bool) -> Choice:
 
 
 def candidate_names(run: RecognitionRun) -> list[str]:
-    """The epochs that were kept, and the last step where it completes no epoch: batches go on over the end of one."""
-    checkpoint = final_checkpoint(run.run)
-    training = run.run.config.training
-    num_samples = load_data_state(checkpoint).step * training.global_batch_size
-    epochs = kept_epochs(run.epochs_uri)
-    ends_with_epoch = num_samples % len(run.videos.train) < training.global_batch_size and epochs
-    return [*map(str, epochs), *([] if ends_with_epoch else [LAST])]
+    """The epochs that were kept, and the last step where it completes none."""
+    last_step = load_data_state(final_checkpoint(run.run)).step
+    epoch = completed_epoch(last_step, run.run.config.training.global_batch_size, len(run.videos.train))
+    return [*map(str, kept_epochs(run.epochs_uri)), *([LAST] if epoch is None else [])]
 
 
 def candidate_weights(run: RecognitionRun, name: str) -> dict[str, Tensor]:
@@ -89,15 +91,18 @@ def best_of(run: RecognitionRun, candidates: list[str], *, use_gpu: bool) -> Cho
         )
         labels = run.videos.class_of_video[scored.video_indices]
         for name in names:
-            probabilities = scored.probabilities[name]
-            of_true_class = probabilities[np.arange(len(labels)), labels]
-            merits[name] = (score(probabilities, labels).top1, float(of_true_class.mean()))
+            merits[name] = merit(scored.probabilities[name], labels)
     best = max(candidates, key=lambda name: merits[name])
     return Choice(
         epoch=None if best == LAST else int(best),
         validation_top1=merits[best][0],
         validation_top1_by_epoch={name: top1 for name, (top1, _) in merits.items()},
     )
+
+
+def merit(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Top-1, and the mean probability of the true class: larger is better."""
+    return score(probabilities, labels).top1, float(probabilities[np.arange(len(labels)), labels].mean())
 
 
 def num_bytes(network: nn.Module) -> int:
