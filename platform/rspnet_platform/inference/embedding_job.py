@@ -1,6 +1,7 @@
 """Every video of a data set through a frozen encoder, into Parquet files; what is finished stays finished."""
 
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,15 @@ from tqdm import tqdm
 from rspnet_platform import runtime, storage
 from rspnet_platform.command_line import say
 from rspnet_platform.home import default_home
-from rspnet_platform.inference.embedding_actor import embedding_batches, num_videos_per_block, plan_embedding
+from rspnet_platform.inference.embedding_actor import (
+    EmbeddingResources,
+    embedding_batches,
+    num_videos_per_block,
+    plan_embedding,
+)
 from rspnet_platform.inference.embedding_clips import embedding_recipe
 from rspnet_platform.inference.embedding_config import EmbedConfig
-from rspnet_platform.inference.embedding_parts import EmbeddingParts, PartsLeft, in_parts
+from rspnet_platform.inference.embedding_parts import EMBEDDING, EmbeddingParts, PartsLeft, in_parts
 from rspnet_platform.inference.embedding_request import EmbeddingRequest
 from rspnet_platform.inference.model_reference import LoadedModel, load_model
 from rspnet_platform.shards.dataset import ShardedDataset, open_dataset
@@ -32,41 +38,117 @@ def embed(config: EmbedConfig) -> dict[str, Any]:
     Raises ValueError for what does not exist or does not fit, before Ray starts, and for an output that holds
     embeddings of another model, data set or kind.
     """
-    dataset = open_dataset(config.data, config.version)
-    video_indices = select_videos(dataset, config.split)
-    model = load_model(config.model, resolve_tracking_uri(config.tracking, default_home()))
-    request = EmbeddingRequest.of(config, model, dataset)
-    recipe = embedding_recipe(request.input, dataset.description, num_crops=config.num_crops, decoder=config.decoder)
-    parts = EmbeddingParts.plan(
-        storage.resolve_uri(config.output),
-        dataset,
-        video_indices,
-        num_videos_per_part=config.num_videos_per_part,
-        feature_dim=model.card.feature_dim,
-        request_sha256=request.sha256,
-    )
-    told = told_of(model, dataset, recipe)
-    is_complete = request.begin(parts.output, told)
-    if left := parts.unfinished():
-        embed_parts(config, model, parts, left, recipe, request)
-    damaged = damaged_videos(parts)
-    num_videos = len(video_indices) - len(damaged)
-    if not num_videos:
-        raise ValueError(f"none of the {len(video_indices)} videos can be embedded: see {parts.damage.uri}")
-    if left or not is_complete:
-        request.finish(parts.output, told, damaged, num_videos)
-    if damaged:
-        say(f"{len(damaged)} of {len(video_indices)} videos are damaged and have no embedding")
-    return {
-        "num_videos": num_videos,
-        "num_damaged": len(damaged),
-        "output": redact(parts.output),
-        "model": model.reference,
-        "model_sha256": model.sha256,
-        "feature_dim": model.card.feature_dim,
-        "num_parts": len(parts.members),
-        "num_parts_already_there": len(parts.members) - len(left),
-    }
+    embedding = Embedding.settle(config)
+    if embedding.left:
+        runtime.connect()
+        try:
+            embedding.compute()
+        finally:
+            runtime.disconnect()
+    return embedding.finish()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedding:
+    """All of one embedding that is settled before Ray starts. `left` are the parts that are to be computed."""
+
+    config: EmbedConfig
+    model: LoadedModel
+    dataset: ShardedDataset
+    request: EmbeddingRequest
+    recipe: SampleRecipe
+    parts: EmbeddingParts
+    left: tuple[int, ...]
+
+    @classmethod
+    def settle(cls, config: EmbedConfig) -> "Embedding":
+        """Opens everything, and enters the request in the output. With the errors of `embed`."""
+        dataset = open_dataset(config.data, config.version)
+        video_indices = select_videos(dataset, config.split)
+        model = load_model(config.model, resolve_tracking_uri(config.tracking, default_home()))
+        request = EmbeddingRequest.of(config, model, dataset)
+        recipe = embedding_recipe(
+            request.input, dataset.description, num_crops=config.num_crops, decoder=config.decoder
+        )
+        parts = EmbeddingParts.plan(
+            storage.resolve_uri(config.output),
+            dataset,
+            video_indices,
+            num_videos_per_part=config.num_videos_per_part,
+            feature_dim=model.card.feature_dim,
+            request_sha256=request.sha256,
+        )
+        request.check(parts.output)
+        if left := parts.unfinished():
+            request.begin(parts.output, told_of(model, dataset, recipe))
+        return cls(
+            config=config,
+            model=model,
+            dataset=dataset,
+            request=request,
+            recipe=recipe,
+            parts=parts,
+            left=tuple(left),
+        )
+
+    def compute(self) -> None:
+        """The unfinished parts in their order, on the Ray that this process is connected to. StorageError where a store
+        stays away, BudgetError where the cluster is too small."""
+        members = [self.parts.members[part] for part in self.left]
+        plan = PartsLeft(
+            dataset_uri=self.dataset.uri,
+            locations=VideoLocations.from_dataset(self.dataset),
+            members=members,
+            num_rows_per_block=num_videos_per_block(self.recipe),
+        )
+        resources = self._resources(plan.num_samples_left)
+        clips = clip_dataset(
+            plan, self.recipe, self.parts.damage, cpus_per_decode_task=self.config.cpus_per_decode_task
+        )
+        batches = embedding_batches(clips, {EMBEDDING: self.model.encoder}, self.request.input, resources)
+        try:
+            with progress_bar(sum(map(len, self.parts.members)), plan.num_samples_left) as bar:
+                for part, indices, embeddings in in_parts(batches, self.left, members, EMBEDDING):
+                    self.parts.write(part, indices, embeddings)
+                    bar.update(len(self.parts.members[part]))
+        except Exception as error:
+            if (storage_error := storage_error_in([error])) is not None:
+                raise storage_error from error
+            raise
+
+    def _resources(self, num_videos: int) -> EmbeddingResources:
+        cpus, gpus = runtime.cluster_resources()
+        resources, budget = plan_embedding(
+            cluster_cpus=cpus,
+            cluster_gpus=gpus,
+            cpus_per_decode_task=self.config.cpus_per_decode_task,
+            use_gpu=self.config.use_gpu,
+            num_actors=self.config.num_actors,
+            num_videos=num_videos,
+        )
+        say(f"the cluster's share of this embedding:\n{budget.table()}")
+        return resources
+
+    def finish(self) -> dict[str, Any]:
+        """Reads what has been written, says what is missing, and what the job prints."""
+        damaged = damaged_videos(self.parts)
+        num_asked = sum(map(len, self.parts.members))
+        if len(damaged) == num_asked:
+            raise ValueError(f"none of the {num_asked} videos can be embedded: see {self.parts.damage.uri}")
+        if damaged:
+            say(f"{len(damaged)} of {num_asked} videos are damaged and have no embedding")
+        told = told_of(self.model, self.dataset, self.recipe)
+        self.request.finish(self.parts.output, told, damaged, num_asked - len(damaged))
+        return {
+            "num_videos": num_asked - len(damaged),
+            "num_damaged": len(damaged),
+            "output": redact(self.parts.output),
+            "model": self.model.reference,
+            "model_sha256": self.model.sha256,
+            "feature_dim": self.model.card.feature_dim,
+            "num_parts": len(self.parts.members),
+            "num_parts_already_there": len(self.parts.members) - len(self.left),
+        }
 
 
 def told_of(model: LoadedModel, dataset: ShardedDataset, recipe: SampleRecipe) -> dict[str, Any]:
@@ -78,48 +160,6 @@ def told_of(model: LoadedModel, dataset: ShardedDataset, recipe: SampleRecipe) -
         "dataset_version": dataset.description.version,
         "reader": recipe.reader.decoder,
     }
-
-
-def embed_parts(
-    config: EmbedConfig,
-    model: LoadedModel,
-    parts: EmbeddingParts,
-    left: list[int],
-    recipe: SampleRecipe,
-    request: EmbeddingRequest,
-) -> None:
-    """On Ray, the unfinished parts in their order."""
-    members = [parts.members[part] for part in left]
-    plan = PartsLeft(
-        dataset_uri=parts.dataset.uri,
-        locations=VideoLocations.from_dataset(parts.dataset),
-        members=members,
-        num_rows_per_block=num_videos_per_block(recipe),
-    )
-    runtime.connect()
-    try:
-        cpus, gpus = runtime.cluster_resources()
-        resources, budget = plan_embedding(
-            cluster_cpus=cpus,
-            cluster_gpus=gpus,
-            cpus_per_decode_task=config.cpus_per_decode_task,
-            use_gpu=config.use_gpu,
-            num_actors=config.num_actors,
-            num_videos=plan.num_samples_left,
-        )
-        say(f"the cluster's share of this embedding:\n{budget.table()}")
-        clips = clip_dataset(plan, recipe, parts.damage, cpus_per_decode_task=config.cpus_per_decode_task)
-        batches = embedding_batches(clips, {"embedding": model.encoder}, request.input, resources)
-        with progress_bar(sum(map(len, parts.members)), plan.num_samples_left) as bar:
-            for part, indices, embeddings in in_parts(batches, left, members, "embedding"):
-                parts.write(part, indices, embeddings)
-                bar.update(len(parts.members[part]))
-    except Exception as error:
-        if (storage_error := storage_error_in([error])) is not None:
-            raise storage_error from error
-        raise
-    finally:
-        runtime.disconnect()
 
 
 def damaged_videos(parts: EmbeddingParts) -> list[dict[str, Any]]:

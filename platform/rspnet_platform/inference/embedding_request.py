@@ -55,17 +55,15 @@ class EmbeddingRequest:
         """Stands in every part."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
-    def begin(self, output: str, told: Mapping[str, Any]) -> bool:
-        """Enters the request in the folder; True where all has been done there. `told` is for readers alone.
-
-        Raises ValueError where the folder holds embeddings of another request, naming what differs.
-        """
+    def check(self, output: str) -> None:
+        """Raises ValueError where the folder holds embeddings of another request, naming what differs."""
         uri = storage.join(output, RECORD_NAME)
         if storage.exists(uri):
-            self._refuse_another(uri, record := storage.read_json(uri))
-            return record["is_complete"]
-        storage.write_json(uri, {"is_complete": False, **asdict(self), **told})
-        return False
+            self._refuse_another(uri, storage.read_json(uri))
+
+    def begin(self, output: str, told: Mapping[str, Any]) -> None:
+        """Enters in the folder what its parts will be of. `told` is for readers alone."""
+        storage.write_json(storage.join(output, RECORD_NAME), {"is_complete": False, **asdict(self), **told})
 
     def finish(
         self, output: str, told: Mapping[str, Any], damaged: Sequence[Mapping[str, Any]], num_videos: int
