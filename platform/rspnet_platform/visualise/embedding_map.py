@@ -1,7 +1,7 @@
 """All videos as points in a plane, coloured by class, beside the same of a random initialisation: one picture."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,11 +143,15 @@ def render_map(
 
 
 def class_colours(labels: Sequence[str | None]) -> dict[str, str]:
-    """A colour for each class, or for the largest where there are more than colours; videos without a label have none."""
+    """A colour for each class, or for the largest where there are more classes than colours."""
     counts = Counter(label for label in labels if label is not None)
     largest = sorted(counts, key=lambda name: (-counts[name], name))[: len(STRONG_FIRST)]
     table = matplotlib.colormaps["tab20"]
     return {name: to_hex(table(place)) for name, place in zip(sorted(largest), STRONG_FIRST, strict=False)}
+
+
+def colour_of(label: str | None, colours: Mapping[str, str]) -> str:
+    return OTHER_COLOUR if label is None else colours.get(label, OTHER_COLOUR)
 
 
 def _panel(
@@ -169,12 +173,11 @@ def _panel(
             Point(
                 x=round(float(points[place, 0]), 1),
                 y=round(float(points[place, 1]), 1),
-                colour=colours.get(videos[place].label or "", OTHER_COLOUR),
-                is_query=videos[place].video_index in queries,
-                title=f"{videos[place].label if videos[place].label is not None else 'no label'}: "
-                f"{videos[place].video_id}",
+                colour=colour_of(video.label, colours),
+                is_query=video.video_index in queries,
+                title=f"{'no label' if video.label is None else video.label}: {video.video_id}",
             )
-            for place in shown.tolist()
+            for place, video in ((place, videos[place]) for place in shown.tolist())
         ],
     )
 
