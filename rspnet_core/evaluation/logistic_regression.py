@@ -30,8 +30,8 @@ def fit_logistic_regression(
     start: LinearClassifier | None = None,
 ) -> LinearClassifier:
     """Minimises mean cross-entropy + strength / 2 * |weight|^2 (no penalty on the bias) by L-BFGS in float64, from
-    `start` (of the same classes) or from zero. The minimum is one point but for a constant added to all biases, and nothing
-    is random.
+    `start` (of the same classes) or from zero. The minimum is one point but for a constant added to all biases, and
+    nothing is random.
 
     scikit-learn's `C` is 1 / (strength * videos).
     """

@@ -106,9 +106,9 @@ def test_the_length_of_each_feature_counts_where_it_is_kept(name, is_found):
 def test_features_times_a_thousand_give_the_same_probe(name):
     """A penalty is relative to the features' spread."""
     train, test = videos(90), videos(60)
-    longer = [dataclasses.replace(side, features=1000 * side.features) for side in (train, test)]
+    long_train, long_test = (dataclasses.replace(side, features=1000 * side.features) for side in (train, test))
     result = linear_probe(train, test, LINEAR_PROBES[name], seed=0)
-    again = linear_probe(*longer, LINEAR_PROBES[name], seed=0)
+    again = linear_probe(long_train, long_test, LINEAR_PROBES[name], seed=0)
     assert (result.accuracy, result.strength) == (again.accuracy, again.strength)
     assert result.accuracy > 0.6
 
@@ -151,7 +151,7 @@ def test_no_source_is_on_both_sides_of_the_validation_part(generator):
     mask = validation_part(labels, sources, 0.2, generator)
     assert not {sources[i] for i in np.flatnonzero(mask)} & {sources[i] for i in np.flatnonzero(~mask)}
     held_out = np.bincount(labels[mask])
-    assert ((12 <= held_out) & (held_out < 20)).all()
+    assert ((held_out >= 12) & (held_out < 20)).all()
 
 
 def test_the_validation_part_depends_on_its_generator_alone():

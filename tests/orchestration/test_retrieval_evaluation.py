@@ -19,7 +19,9 @@ ANGLES = np.array([0.0, 1.5, 0.1, 1.4, 0.2])
 
 def dataset(labels: Sequence[str | None], splits: Sequence[str | None]) -> Any:
     """Its rows in an order that is not the videos'."""
-    table = pa.table({"video_index": range(len(labels)), "label": labels, "split": splits})
+    table = pa.table(
+        {"video_index": range(len(labels)), "label": labels, "split": splits, "source": [None] * len(labels)}
+    )
     return SimpleNamespace(videos=table.take(list(range(len(labels)))[::-1]))
 
 

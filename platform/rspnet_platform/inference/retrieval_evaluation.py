@@ -1,7 +1,7 @@
 """Retrieval on a data set: the trained encoder beside randomly initialised ones, decoded once for all."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,58 +17,82 @@ GALLERY_SPLIT, QUERY_SPLIT = "train", "test"
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledVideos:
-    """What retrieval needs of a data set. `is_query` is None where there is no split: then each video is a query
-    against all the others."""
+    """What evaluation needs of a data set. `is_query` is None where there is no split: then each video is a query
+    against all the others. `sources` tells which videos were cut from one, where that is known."""
 
     video_indices: np.ndarray
     labels: np.ndarray
     is_query: np.ndarray | None
+    sources: np.ndarray
+    class_names: tuple[str, ...]
+    gallery_split: str = GALLERY_SPLIT
+    query_split: str = QUERY_SPLIT
 
     @classmethod
-    def from_dataset(cls, dataset: ShardedDataset) -> "LabelledVideos | None":
-        """The labelled videos of the train and test splits, or of a data set without them all that are labelled. None
-        where too few carry a label to ask."""
+    def from_dataset(
+        cls, dataset: ShardedDataset, *, gallery_split: str = GALLERY_SPLIT, query_split: str = QUERY_SPLIT
+    ) -> "LabelledVideos | None":
+        """The labelled videos of the two splits, or of a data set without them all that are labelled. None where too
+        few carry a label to ask."""
         videos = dataset.videos.sort_by("video_index")
         names = np.array(videos["label"].to_pylist(), dtype=object)
         splits = np.array(videos["split"].to_pylist(), dtype=object)
-        is_split = {GALLERY_SPLIT, QUERY_SPLIT} <= set(splits.tolist())
+        is_split = {gallery_split, query_split} <= set(splits.tolist())
         chosen = np.array([name is not None for name in names.tolist()])
         if is_split:
-            chosen &= np.isin(splits, [GALLERY_SPLIT, QUERY_SPLIT])
+            chosen &= np.isin(splits, [gallery_split, query_split])
         if chosen.sum() < 2:
             return None
-        _, labels = np.unique(names[chosen].astype(str), return_inverse=True)
-        is_query = splits[chosen] == QUERY_SPLIT if is_split else None
+        class_names, labels = np.unique(names[chosen].astype(str), return_inverse=True)
+        is_query = splits[chosen] == query_split if is_split else None
         if is_query is not None and (is_query.all() or not is_query.any()):
             return None
-        return cls(video_indices=videos["video_index"].to_numpy()[chosen], labels=labels, is_query=is_query)
+        return cls(
+            video_indices=videos["video_index"].to_numpy()[chosen],
+            labels=labels,
+            is_query=is_query,
+            sources=np.array(videos["source"].to_pylist(), dtype=object)[chosen],
+            class_names=tuple(class_names.tolist()),
+            gallery_split=gallery_split,
+            query_split=query_split,
+        )
+
+    def found_in(self, video_indices: np.ndarray) -> "LabelledVideos":
+        """Those that are there: damaged videos, which have no features, are in neither gallery nor queries."""
+        has_features = np.isin(self.video_indices, video_indices)
+        return replace(
+            self,
+            video_indices=self.video_indices[has_features],
+            labels=self.labels[has_features],
+            is_query=None if self.is_query is None else self.is_query[has_features],
+            sources=self.sources[has_features],
+        )
 
     @property
     def setting(self) -> str:
         """Who is looked for among whom, for the protocol that stands beside each number."""
         if self.is_query is None:
             return "each video against all others (no train and test splits)"
-        return f"gallery {GALLERY_SPLIT}, queries {QUERY_SPLIT}"
+        return f"gallery {self.gallery_split}, queries {self.query_split}"
 
 
 def evaluate_retrieval(
     labelled: LabelledVideos, features: DatasetFeatures, protocol: RetrievalProtocol
 ) -> dict[str, RetrievalResult]:
     """One result an encoder. Damaged videos, which have no features, are left out of gallery and queries."""
-    has_features = np.isin(labelled.video_indices, features.video_indices)
-    labels = torch.from_numpy(labelled.labels[has_features])
-    is_query = None if labelled.is_query is None else torch.from_numpy(labelled.is_query[has_features])
+    found = labelled.found_in(features.video_indices)
     return {
-        name: _score(torch.from_numpy(vectors), labels, is_query, protocol)
+        name: retrieval_result(torch.from_numpy(vectors), found, protocol)
         for name, vectors in features.features.items()
     }
 
 
-def _score(
-    vectors: torch.Tensor, labels: torch.Tensor, is_query: torch.Tensor | None, protocol: RetrievalProtocol
-) -> RetrievalResult:
-    if is_query is None:
+def retrieval_result(vectors: torch.Tensor, labelled: LabelledVideos, protocol: RetrievalProtocol) -> RetrievalResult:
+    """`vectors` are the features of `labelled`, in its order."""
+    labels = torch.from_numpy(labelled.labels)
+    if labelled.is_query is None:
         return leave_one_out(vectors, labels, protocol)
+    is_query = torch.from_numpy(labelled.is_query)
     return retrieve(vectors[~is_query], labels[~is_query], vectors[is_query], labels[is_query], protocol)
 
 

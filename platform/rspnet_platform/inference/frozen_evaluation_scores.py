@@ -1,0 +1,125 @@
+"""A protocol's numbers out of features: the same function for the encoder and for random ones beside it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from rspnet_core.evaluation.linear_probe import LabelledFeatures, ProbeResult, few_label_probes, linear_probe
+from rspnet_core.evaluation.nearest_neighbours import neighbour_classes
+from rspnet_core.evaluation.probe_protocols import (
+    PROBE_NUM_CLIPS,
+    FewLabelsProtocol,
+    LinearProbeProtocol,
+    NearestNeighboursProtocol,
+)
+from rspnet_core.evaluation.retrieval_protocol import RetrievalProtocol
+from rspnet_platform.inference.frozen_evaluation_config import FrozenProtocol
+from rspnet_platform.inference.frozen_evaluation_features import FeatureKind, Windows
+from rspnet_platform.inference.retrieval_evaluation import LabelledVideos, retrieval_result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """`numbers`: shares from 0 to 1, by what they are; `notes`: what else is to be known of them."""
+
+    numbers: Mapping[str, float]
+    notes: Mapping[str, object]
+
+
+def feature_kind(protocol: FrozenProtocol) -> FeatureKind:
+    """What the protocol looks at; probes and votes look at the average pool of even clips."""
+    if not isinstance(protocol, RetrievalProtocol):
+        return FeatureKind(windows=Windows(windowing="even", num_clips=PROBE_NUM_CLIPS), pooling="average")
+    num_clips = protocol.num_clips if protocol.windowing == "even" else 0
+    return FeatureKind(windows=Windows(windowing=protocol.windowing, num_clips=num_clips), pooling=protocol.pooling)
+
+
+def needs_splits(protocol: FrozenProtocol) -> bool:
+    """A classifier that is fitted to videos says nothing about the very same ones."""
+    return isinstance(protocol, LinearProbeProtocol | FewLabelsProtocol)
+
+
+def score(protocol: FrozenProtocol, vectors: np.ndarray, labelled: LabelledVideos, *, seed: int) -> Score:
+    """`vectors` are the features of `labelled`, in its order. ValueError for features that are not finite, and what
+    else the protocol refuses."""
+    features = torch.from_numpy(vectors)
+    if not features.isfinite().all():
+        raise ValueError("features are not finite; accepted are finite numbers")
+    if isinstance(protocol, RetrievalProtocol):
+        result = retrieval_result(features, labelled, protocol)
+        return Score(
+            numbers={f"top{k}": share for k, share in result.accuracy.items()},
+            notes={
+                "num_queries": result.num_queries,
+                "num_gallery": result.num_gallery,
+                "skipped_k": list(result.skipped_k),
+            },
+        )
+    if isinstance(protocol, NearestNeighboursProtocol):
+        return _votes(protocol, features, labelled)
+    train, test = sides(features, labelled)
+    if isinstance(protocol, LinearProbeProtocol):
+        return _probe(linear_probe(train, test, protocol, seed=seed))
+    return _few_labels(few_label_probes(train, test, protocol, seed=seed))
+
+
+def sides(features: torch.Tensor, labelled: LabelledVideos) -> tuple[LabelledFeatures, LabelledFeatures]:
+    """What a classifier is fitted to, and what it is scored on."""
+    assert labelled.is_query is not None, "checked before anything is computed"
+    whole = LabelledFeatures(
+        features=features, labels=torch.from_numpy(labelled.labels), sources=labelled.sources.tolist()
+    )
+    return whole.at(np.flatnonzero(~labelled.is_query)), whole.at(np.flatnonzero(labelled.is_query))
+
+
+def _votes(protocol: NearestNeighboursProtocol, features: torch.Tensor, labelled: LabelledVideos) -> Score:
+    labels = torch.from_numpy(labelled.labels)
+    is_alone = labelled.is_query is None
+    is_query = torch.ones_like(labels, dtype=torch.bool) if is_alone else torch.from_numpy(labelled.is_query)
+    is_gallery = is_query if is_alone else ~is_query
+    num_others = int(is_gallery.sum()) - is_alone
+    numbers = {}
+    for k in (k for k in protocol.num_neighbours if k <= num_others):
+        found = neighbour_classes(
+            features[is_gallery],
+            labels[is_gallery],
+            features[is_query],
+            num_neighbours=k,
+            temperature=protocol.temperature,
+            exclude_self=is_alone,
+        )
+        numbers[f"k{k}"] = (found == labels[is_query]).double().mean().item()
+    skipped = [k for k in protocol.num_neighbours if k > num_others]
+    notes = {"num_queries": int(is_query.sum()), "num_gallery": num_others, "skipped_k": skipped}
+    return Score(numbers=numbers, notes=notes)
+
+
+def _probe(result: ProbeResult) -> Score:
+    return Score(
+        numbers={"top1": result.accuracy, "mean_class": result.mean_class_accuracy},
+        notes={
+            "num_train": result.num_train,
+            "num_test": result.num_test,
+            "penalty": result.strength,
+            "validation_accuracy": result.validation_accuracy,
+        },
+    )
+
+
+def _few_labels(results: Mapping[float, list[ProbeResult]]) -> Score:
+    numbers: dict[str, float] = {}
+    notes: dict[str, object] = {}
+    for fraction, draws in results.items():
+        name = f"{100 * fraction:g}_percent"
+        accuracies = [draw.accuracy for draw in draws]
+        numbers |= {f"{name}_top1": float(np.mean(accuracies)), f"{name}_top1_std": float(np.std(accuracies))}
+        notes[name] = {
+            "num_labels": draws[0].num_train,
+            "num_test": draws[0].num_test,
+            "accuracies": accuracies,
+            "penalties": [draw.strength for draw in draws],
+            "is_penalty_chosen": [draw.validation_accuracy is not None for draw in draws],
+        }
+    return Score(numbers=numbers, notes=notes)

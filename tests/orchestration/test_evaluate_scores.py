@@ -1,0 +1,199 @@
+"""Protocols on constructed features where the answer is known, what is refused, and what the numbers are called."""
+
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from rspnet_platform.inference.frozen_evaluation import labelled_videos
+from rspnet_platform.inference.frozen_evaluation_config import (
+    FROZEN_PROTOCOLS,
+    ClipChanges,
+    EvaluationData,
+    FrozenEvaluationConfig,
+)
+from rspnet_platform.inference.frozen_evaluation_report import ProtocolResult, metrics, table
+from rspnet_platform.inference.frozen_evaluation_scores import Score, feature_kind, score
+from rspnet_platform.inference.retrieval_evaluation import LabelledVideos
+
+from rspnet_core.evaluation.probe_protocols import FewLabelsProtocol, LinearProbeProtocol, NearestNeighboursProtocol
+
+
+@pytest.fixture(autouse=True)
+def _on_one_thread() -> Iterator[None]:
+    """Tensors are tiny here: on a busy machine a second thread costs many times what it gives."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(num_threads)
+
+
+def dataset(labels: Sequence[str | None], splits: Sequence[str | None]) -> Any:
+    table = pa.table(
+        {
+            "video_index": range(len(labels)),
+            "label": pa.array(labels, pa.string()),
+            "split": pa.array(splits, pa.string()),
+            "source": pa.array([None] * len(labels), pa.string()),
+        }
+    )
+    names = {name: splits.count(name) for name in splits if name is not None}
+    return SimpleNamespace(uri="/data/set", videos=table, description=SimpleNamespace(splits=names))
+
+
+def circle(angles: Sequence[float]) -> np.ndarray:
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+
+def labelled(labels: str, splits: Sequence[str | None]) -> LabelledVideos:
+    found = LabelledVideos.from_dataset(dataset(list(labels), splits))
+    assert found is not None
+    return found
+
+
+def two_classes(num_videos: int) -> tuple[np.ndarray, LabelledVideos]:
+    """Class a around angle 0, class b around 1.5; the last quarter are test videos."""
+    generator, labels = np.random.default_rng(0), "ab" * (num_videos // 2)
+    angles = 1.5 * (np.arange(num_videos) % 2) + 0.1 * generator.standard_normal(num_videos)
+    num_train = num_videos * 3 // 4
+    return circle(angles.tolist()), labelled(labels, ["train"] * num_train + ["test"] * (num_videos - num_train))
+
+
+@pytest.mark.parametrize("name", FROZEN_PROTOCOLS)
+def test_every_protocol_finds_classes_that_lie_apart(name):
+    """All numbers are 1, and those of shuffled labels are not."""
+    vectors, videos = two_classes(80)
+    found = score(FROZEN_PROTOCOLS[name], vectors, videos, seed=0)
+    accuracies = [value for key, value in found.numbers.items() if not key.endswith("_std")]
+    assert accuracies == [1.0] * len(accuracies)
+    shuffled = score(FROZEN_PROTOCOLS[name], np.random.default_rng(1).permutation(vectors), videos, seed=0)
+    assert next(iter(shuffled.numbers.values())) < 0.9
+
+
+def test_a_gallery_of_fewer_than_k_videos_leaves_k_out_and_says_so():
+    """Three in the gallery: neither top-5 nor five neighbours are numbers of anything."""
+    vectors, videos = circle([0.0, 0.1, 1.5, 0.05]), labelled("aaba", ["train"] * 3 + ["test"])
+    retrieval = score(FROZEN_PROTOCOLS["rspnet_code"], vectors, videos, seed=0)
+    assert (dict(retrieval.numbers), retrieval.notes["skipped_k"]) == ({"top1": 1.0}, [5, 10, 20, 50])
+    votes = score(
+        NearestNeighboursProtocol(name="k", description="", num_neighbours=(1, 3, 5)), vectors, videos, seed=0
+    )
+    assert (dict(votes.numbers), votes.notes["skipped_k"]) == ({"k1": 1.0, "k3": 1.0}, [5])
+
+
+def test_votes_without_splits_leave_the_video_itself_out():
+    """Two videos lie together, of different classes: each would find itself, and finds the other."""
+    vectors, videos = circle([0.0, 0.01, 1.5, 1.52]), labelled("abaa", [None] * 4)
+    found = score(NearestNeighboursProtocol(name="k", description="", num_neighbours=(1,)), vectors, videos, seed=0)
+    assert (found.numbers["k1"], found.notes["num_queries"], found.notes["num_gallery"]) == (0.5, 4, 3)
+
+
+def test_few_labels_say_how_many_and_how_the_penalty_came():
+    """1 % of 60 in two classes is one each, with nothing to choose on; 10 % is three each."""
+    vectors, videos = two_classes(80)
+    notes: Any = score(FROZEN_PROTOCOLS["few_labels"], vectors, videos, seed=0).notes
+    assert (notes["1_percent"]["num_labels"], notes["10_percent"]["num_labels"]) == (2, 6)
+    assert notes["1_percent"]["is_penalty_chosen"] == [False] * 5
+    assert notes["10_percent"]["is_penalty_chosen"] == [True] * 5
+
+
+def test_features_that_are_not_finite_are_refused():
+    """Under every protocol, not only where a solver would trip over them."""
+    vectors, videos = two_classes(40)
+    vectors[3, 0] = np.inf
+    for protocol in FROZEN_PROTOCOLS.values():
+        with pytest.raises(ValueError, match="not finite"):
+            score(protocol, vectors, videos, seed=0)
+
+
+def config(*protocols: str, **changes: Any) -> FrozenEvaluationConfig:
+    return FrozenEvaluationConfig(model="random:tiny", protocol=protocols or ("retrieval",), **changes)
+
+
+@pytest.mark.parametrize(
+    ("labels", "splits", "protocol", "message"),
+    [
+        ([None] * 3, [None] * 3, "retrieval", "0 of the 3 videos of /data/set have a label; accepted are"),
+        (["a", "b", None], ["train", "train", "test"], "retrieval", "not both 'train' and 'test' have one"),
+        (["a", "b"], ["train", "val"], "retrieval", "has no split 'test'; accepted .* are train, val"),
+        (["a", "b", "a"], [None] * 3, "linear_probe", "'linear_probe' fits .* has no splits"),
+        (["a", "b", "a"], [None] * 3, "few_labels", "'few_labels' fits .* has no splits"),
+        (["a", "a", "a"], [None] * 3, "knn", "2 or more"),
+    ],
+)
+def test_a_data_set_that_cannot_answer_is_refused(labels, splits, protocol, message):
+    """Before any video is read, with what is missing and what would do."""
+    with pytest.raises(ValueError, match=message):
+        labelled_videos(config(protocol), dataset(labels, splits))
+
+
+def test_other_splits_are_taken_by_name():
+    """Kinetics calls its test videos `val`."""
+    data = dataset(["a", "b", "a"], ["train", "train", "val"])
+    found = labelled_videos(config(data=EvaluationData(query_split="val")), data)
+    assert found.is_query is not None
+    assert (found.is_query.tolist(), found.setting) == ([False, False, True], "gallery train, queries val")
+
+
+def test_protocols_keep_the_name_that_they_were_asked_for_by():
+    """`retrieval` is the paper's; `all` is each once; what does not exist is named with what does."""
+    assert config("retrieval", "vcop").protocols == {
+        "retrieval": FROZEN_PROTOCOLS["rspnet_paper"],
+        "vcop": FROZEN_PROTOCOLS["vcop"],
+    }
+    assert config("all").protocols == dict(FROZEN_PROTOCOLS)
+    assert config("linear_probe").protocols["linear_probe"] == FROZEN_PROTOCOLS["linear_probe_normalised"]
+    with pytest.raises(ValueError, match=r"protocol is 'rspnet'; accepted are rspnet_paper, .*few_labels, retrieval"):
+        config("rspnet")
+
+
+@pytest.mark.parametrize("changes", [{"num_random_encoders": 0}, {"seed": -1}, {"cpus_per_decode_task": 0.0}])
+def test_a_wrong_number_is_refused_by_name(changes):
+    """With its value."""
+    with pytest.raises(ValueError, match=f"{next(iter(changes))} is "):
+        config(**changes)
+
+
+def test_protocols_that_see_the_same_share_it():
+    """Six of them look at the average of ten even clips; the ten protocols need four kinds of features."""
+    kinds = [feature_kind(protocol) for protocol in FROZEN_PROTOCOLS.values()]
+    assert len(set(kinds)) == 4
+    assert kinds.count(feature_kind(FROZEN_PROTOCOLS["knn"])) == 7
+    assert ClipChanges(crop_size=64).changed == {"crop_size": 64}
+
+
+def test_metrics_stand_beside_mean_and_deviation_of_random_encoders():
+    """1 and 0 make 0.5 and 0.5."""
+    scores = [Score(numbers={"top1": value}, notes={"skipped_k": [50]}) for value in (0.75, 1.0, 0.0)]
+    result = ProtocolResult(stamp="how", score=scores[0], random=scores[1:], num_damaged=2)
+    assert metrics({"retrieval": result}) == {
+        "evaluation/retrieval_top1": 0.75,
+        "evaluation/random/retrieval_top1": 0.5,
+        "evaluation/random/retrieval_top1_std": 0.5,
+    }
+    assert result.to_json() == {
+        "protocol": "how",
+        "metrics": {"top1": 0.75},
+        "random": {"top1": {"mean": 0.5, "std": 0.5, "values": [1.0, 0.0]}},
+        "num_damaged_videos": 2,
+        "skipped_k": [50],
+    }
+    lines = table({"retrieval": result}, "model on data", 2).splitlines()
+    assert lines[0] == "model on data"
+    assert lines[2].split() == ["retrieval", "top1", "75.0%", "50.0%", "±", "50.0%"]
+    assert "fewer videos than k = 50" in lines[3]
+    assert lines[-1].strip() == "retrieval: how"
+
+
+def test_every_stamp_says_pooling_and_windowing():
+    """No two protocols have the same, and a linear probe says what it chooses its penalty on."""
+    stamps = {name: protocol.stamp for name, protocol in FROZEN_PROTOCOLS.items()}
+    assert len(set(stamps.values())) == len(stamps)
+    assert all("pooling" in stamp and "windowing" in stamp for stamp in stamps.values())
+    probes = [name for name, each in FROZEN_PROTOCOLS.items() if isinstance(each, LinearProbeProtocol)]
+    assert all("chosen on 0.2 of the training videos" in stamps[name] for name in probes)
+    assert isinstance(FROZEN_PROTOCOLS["few_labels"], FewLabelsProtocol)
+    assert "on 1 % and 10 % of the labels" in stamps["few_labels"]
