@@ -70,29 +70,18 @@ def plan_embedding(
     return resources, budget
 
 
-class EmbeddingActor:
-    """Holds the encoders, on its GPU or on the CPU. Each video goes through them alone, so that its embedding depends
-    neither on what else is in its block nor on how the work was shared out."""
+@dataclass(frozen=True, kw_only=True)
+class FrozenEncoders:
+    """Encoders on one device, under one input."""
 
-    def __init__(
-        self, encoders: ray.ObjectRef, pooling: Pooling, normalisation: NormalisationName, resources: EmbeddingResources
-    ) -> None:
-        self.device = torch.device("cuda" if resources.use_gpu else "cpu")
-        use_all_cores_of(self.device, num_processes=resources.num_actors)
-        torch.backends.cudnn.deterministic = True
-        self.encoders = {name: encoder.to(self.device) for name, encoder in ray.get(encoders).items()}
-        self.pooling: Pooling = pooling
-        self.normalisation: NormalisationName = normalisation
-
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        planes = torch.from_numpy(batch["planes"].copy())
-        view_numbers = torch.from_numpy(batch["view_numbers"].copy())
-        embeddings = [self.embed(*video) for video in zip(planes, view_numbers, strict=True)]
-        columns = {name: np.stack([embedding[name] for embedding in embeddings]) for name in self.encoders}
-        return {"video_index": batch["video_index"], **columns}
+    encoders: Mapping[str, VideoEncoder]
+    pooling: Pooling
+    normalisation: NormalisationName
+    device: torch.device
 
     def embed(self, planes: torch.Tensor, view_numbers: torch.Tensor) -> dict[str, np.ndarray]:
-        """Of one video: `planes` and `view_numbers` are as in `Sample`; float32 [feature_dim] of each encoder."""
+        """Of one video: `planes` and `view_numbers` are as in `Sample`; float32 [feature_dim] of each encoder, the mean
+        over the clips."""
         features: dict[str, list[torch.Tensor]] = {name: [] for name in self.encoders}
         parts = zip(planes.split(MAX_CLIPS_AT_ONCE), view_numbers.split(MAX_CLIPS_AT_ONCE), strict=True)
         with torch.inference_mode():
@@ -102,6 +91,29 @@ class EmbeddingActor:
                 for name, encoder in self.encoders.items():
                     features[name].append(embed_videos(encoder, clips, self.pooling).float().cpu())
             return {name: torch.cat(of)[None].mean(dim=1)[0].numpy() for name, of in features.items()}
+
+
+class EmbeddingActor:
+    """Holds the encoders, on its GPU or on the CPU. Each video goes through them alone, so that its embedding depends
+    neither on what else is in its block nor on how the work was shared out."""
+
+    def __init__(self, encoders: ray.ObjectRef, encoder_input: EncoderInput, resources: EmbeddingResources) -> None:
+        device = torch.device("cuda" if resources.use_gpu else "cpu")
+        use_all_cores_of(device, num_processes=resources.num_actors)
+        torch.backends.cudnn.deterministic = True
+        self.frozen = FrozenEncoders(
+            encoders={name: encoder.to(device) for name, encoder in ray.get(encoders).items()},
+            pooling=encoder_input.pooling,
+            normalisation=encoder_input.normalisation,
+            device=device,
+        )
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        planes = torch.from_numpy(batch["planes"].copy())
+        view_numbers = torch.from_numpy(batch["view_numbers"].copy())
+        embeddings = [self.frozen.embed(*video) for video in zip(planes, view_numbers, strict=True)]
+        columns = {name: np.stack([embedding[name] for embedding in embeddings]) for name in embeddings[0]}
+        return {"video_index": batch["video_index"], **columns}
 
 
 def num_videos_per_block(recipe: SampleRecipe) -> int:
@@ -123,8 +135,7 @@ def embedding_batches(
             EmbeddingActor,
             fn_constructor_kwargs={
                 "encoders": ray.put(dict(encoders)),
-                "pooling": encoder_input.pooling,
-                "normalisation": encoder_input.normalisation,
+                "encoder_input": encoder_input,
                 "resources": resources,
             },
             batch_size=None,

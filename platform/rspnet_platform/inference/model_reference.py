@@ -18,10 +18,11 @@ ACCEPTED_REFERENCES = (
     "an encoder.safetensors with encoder.json beside it, published:ENCODER:FILE, random:ENCODER or random:ENCODER:SEED"
 )
 
-MODEL_REFERENCE_HELP = f"""The model: {ACCEPTED_REFERENCES}. Folders and files are local or in an object store (s3://,
-gs://). Of a run's folder the newest checkpoint is taken; of a momentum method the query encoder. A published file is a
-checkpoint of the method's own repository (.pth, .pt, .pth.tar), whose names are converted; it is read without
-unpickling."""
+MODEL_REFERENCE_HELP = (
+    f"The model: {ACCEPTED_REFERENCES}. Folders and files are local or in an object store (s3://, gs://). Of a run's "
+    "folder the newest checkpoint is taken; of a momentum method the query encoder. A published file is a checkpoint "
+    "of the method's own repository (.pth, .pt, .pth.tar), whose names are converted; it is read without unpickling."
+)
 
 LoadedParts = tuple["VideoEncoder", EncoderCard]
 
