@@ -260,6 +260,13 @@ def test_a_data_set_without_labels_is_refused(numbered: ShardedDataset, tmp_path
         )
 
 
+def test_a_gallery_of_too_few_videos_is_refused_at_once(small_dataset: ShardedDataset, tmp_path: Path):
+    """Before anything is embedded: not even the model is looked for."""
+    data, output = DataChoice(shards=small_dataset.uri), str(tmp_path / "page")
+    with pytest.raises(ValueError, match="num_nearest is 24; accepted are 1 to the 23 videos"):
+        draw_gallery(GalleryConfig(model="nobody", data=data, output=output, num_queries=1, num_nearest=24))
+
+
 @pytest.mark.slow
 def test_a_page_of_a_run(small_dataset: ShardedDataset, tmp_path: Path):
     """A checkpoint's encoder, a data set with a damaged video, a real Ray: one HTML file with as many videos as asked

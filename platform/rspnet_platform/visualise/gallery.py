@@ -22,7 +22,7 @@ from rspnet_platform.shards.packet_reader import DamagedVideoError
 from rspnet_platform.stream.frame_readers import FrameReader, frame_reader
 from rspnet_platform.visualise.chosen_videos import ChosenVideo, choose_among, read_videos, say_left_out, videos_at
 from rspnet_platform.visualise.frozen_features import FrozenFeatures, frozen_features
-from rspnet_platform.visualise.nearest_videos import Neighbour, Search, find_neighbours
+from rspnet_platform.visualise.nearest_videos import Neighbour, Search, check_num_nearest, find_neighbours
 from rspnet_platform.visualise.part_configs import GalleryConfig
 from rspnet_platform.visualise.thumbnails import Thumbnail, make_thumbnail
 
@@ -58,6 +58,8 @@ def draw_gallery(config: GalleryConfig) -> dict[str, Any]:
             f"the data set {dataset.uri} cannot be searched: it needs labels, and where there are splits, labelled "
             "videos in both train and test"
         )
+    num_others = len(labelled.labels) - 1 if labelled.is_query is None else int((~labelled.is_query).sum())
+    check_num_nearest(config.num_nearest, num_others)  # before hours of embedding
     output = storage.resolve_uri(config.output)
     frozen = frozen_features(
         dataset,

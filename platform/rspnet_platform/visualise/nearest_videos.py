@@ -51,6 +51,11 @@ class Search:
         )
 
 
+def check_num_nearest(num_nearest: int, num_others: int) -> None:
+    if num_nearest > num_others:
+        raise ValueError(f"num_nearest is {num_nearest}; accepted are 1 to the {num_others} videos of the gallery")
+
+
 def find_neighbours(
     search: Search, features: DatasetFeatures, name: str, protocol: RetrievalProtocol, num_nearest: int
 ) -> dict[int, list[Neighbour]]:
@@ -58,9 +63,7 @@ def find_neighbours(
 
     Raises ValueError for a gallery of fewer videos than are asked for.
     """
-    num_others = len(search.gallery) - search.excludes_self
-    if num_nearest > num_others:
-        raise ValueError(f"num_nearest is {num_nearest}; accepted are 1 to the {num_others} videos of the gallery")
+    check_num_nearest(num_nearest, len(search.gallery) - search.excludes_self)
     vectors = torch.from_numpy(features.features[name])
     place = {index: position for position, index in enumerate(features.video_indices.tolist())}
     gallery, query = (vectors[[place[i] for i in part.tolist()]] for part in (search.gallery, search.queries))
