@@ -96,6 +96,14 @@ def test_what_a_protocol_freezes_stays_bit_for_bit(trainable: Any, batch_norm: A
     assert changed(config) == {"statistics": statistics, "encoder": encoder, "classifier": True}
 
 
+def test_a_frozen_encoder_is_none_of_the_optimizers_business():
+    """Its parameters ask for no gradient, so that workers do not wait for one from each other."""
+    task = build(replace(CONFIG, trainable="classifier"))
+    groups = build_optimizer(task, SGD, 8, task.learning_rate_factors()).param_groups
+    assert [len(group["params"]) for group in groups] == [2]
+    assert not any(parameter.requires_grad for parameter in task.encoder.parameters())
+
+
 def test_frozen_batch_norm_still_learns_its_scales():
     """They are weights; what is frozen are the statistics."""
     config = replace(CONFIG, batch_norm="frozen")
