@@ -37,7 +37,7 @@ KINDS = [
     FeatureKind(windows=ALL, pooling="average"),
 ]
 STARTS = {"even": [0, 7, 14], "half_overlapping": [0, 3, 6, 9, 12]}
-"""Of clips of 6 frames in videos of 20; five windows are filled up to eight."""
+"""Of clips of 6 frames in videos of 20; five windows are filled up to sixteen."""
 
 
 def source(dataset: ShardedDataset, video_indices: list[int], folder: Path) -> FeatureSource:
@@ -107,11 +107,11 @@ def test_one_pass_gives_every_encoder_and_pooling():
 
 
 def test_videos_are_read_together_by_the_number_of_their_windows(small_dataset, tmp_path):
-    """All have five windows: one pass of eight clips; with longer clips, two windows and a pass of two."""
+    """All have five windows: one pass, whose samples are filled up to sixteen."""
     videos = source(small_dataset, [1, 4], tmp_path)
     assert set(windows_of_videos(videos).tolist()) == {5}
     [only] = passes(videos, ALL)
-    assert (only.sampler.num_clips, only.video_indices.tolist()) == (8, [1, 4])
+    assert (only.sampler.num_clips, only.video_indices.tolist()) == (16, [1, 4])
     [even] = passes(videos, EVEN)
     assert (even.sampler.num_clips, even.video_indices.tolist()) == (3, [1, 4])
 

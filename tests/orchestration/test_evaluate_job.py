@@ -92,7 +92,7 @@ def test_another_short_side_than_the_encoders_is_refused(labelled_dataset, tmp_p
         ({"model": "nowhere"}, "no such folder"),
         ({"clips": ClipChanges(crop_size=33)}, "crop_size is 33; accepted are even numbers"),
         ({"clips": ClipChanges(num_frames_per_clip=0)}, "num_frames_per_clip is 0"),
-        ({"model": "random:s3dg", "clips": ClipChanges(num_frames_per_clip=1)}, "accepted are at least"),
+        ({"model": "random:c3d", "clips": ClipChanges(num_frames_per_clip=1)}, "accepted are at least"),
     ],
 )
 def test_what_cannot_be_evaluated_is_refused(labelled_dataset, tmp_path, changes, message):

@@ -108,8 +108,8 @@ class Pass:
 
 
 def passes(source: FeatureSource, windows: Windows) -> Iterator[Pass]:
-    """One for all videos with even clips; with half-overlapping ones, one for each power of two that their number is
-    filled up to: a sample holds less than twice what is needed, and few data sets need more than six passes."""
+    """One for all videos with even clips; with half-overlapping ones, one for each power of four that their number is
+    filled up to: what fills is copied, neither decoded nor encoded, and a pass costs the start of its actors."""
     shape = source.encoder_input.num_frames_per_clip, source.encoder_input.frame_stride
     common: dict[str, Any] = {
         "num_frames_per_clip": shape[0],
@@ -121,7 +121,7 @@ def passes(source: FeatureSource, windows: Windows) -> Iterator[Pass]:
         yield Pass(sampler=sampler, video_indices=source.video_indices)
         return
     counts = windows_of_videos(source)[source.video_indices]
-    filled = 1 << np.ceil(np.log2(counts)).astype(int)
+    filled = 4 ** np.ceil(np.log2(counts) / 2).astype(int)
     for num_clips in np.unique(filled).tolist():
         sampler = HalfOverlappingSampler(num_clips=num_clips, **common)
         yield Pass(sampler=sampler, video_indices=source.video_indices[filled == num_clips])
