@@ -188,6 +188,17 @@ def test_metrics_stand_beside_mean_and_deviation_of_random_encoders():
     assert lines[-1].strip() == "retrieval: how"
 
 
+def test_no_number_takes_the_name_of_another():
+    """The deviation over draws and the one over random encoders are two numbers: each has three metrics."""
+    vectors, videos = two_classes(80)
+    one = score(FROZEN_PROTOCOLS["few_labels"], vectors, videos, seed=0)
+    spread = Score(numbers=dict.fromkeys(one.numbers, 0.5), notes={})
+    found = metrics({"few_labels": ProtocolResult(stamp="", score=one, random=[one, spread], num_damaged=0)})
+    assert len(found) == 3 * len(one.numbers) == 12
+    assert found["evaluation/random/few_labels_1_percent_top1_std"] == pytest.approx(0.25)
+    assert found["evaluation/few_labels_1_percent_top1_draw_std"] == 0.0
+
+
 def test_every_stamp_says_pooling_and_windowing():
     """No two protocols have the same, and a linear probe says what it chooses its penalty on."""
     stamps = {name: protocol.stamp for name, protocol in FROZEN_PROTOCOLS.items()}

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rspnet_platform.inference.frozen_evaluation_scores import Score
+from rspnet_platform.inference.frozen_evaluation_scores import DRAW_STD, Score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +58,9 @@ def table(results: Mapping[str, ProtocolResult], title: str, num_random: int) ->
     for protocol, result in results.items():
         shown = protocol
         for name, value in result.score.numbers.items():
-            if name.endswith("_std"):
+            if name.endswith(DRAW_STD):
                 continue
-            spread = result.score.numbers.get(f"{name}_std")
+            spread = result.score.numbers.get(f"{name}_{DRAW_STD}")
             random = result.random_numbers(name)
             beside = f"{random.mean():>8.1%} ± {random.std():.1%}"
             draws = "" if spread is None else f"   (± {spread:.1%} over draws)"

@@ -19,6 +19,9 @@ from rspnet_platform.inference.frozen_evaluation_config import FrozenProtocol
 from rspnet_platform.inference.frozen_evaluation_features import FeatureKind, Windows
 from rspnet_platform.inference.retrieval_evaluation import LabelledVideos, retrieval_result
 
+DRAW_STD = "draw_std"
+"""The deviation over draws of labels; `std` alone is that over random encoders."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
@@ -114,7 +117,7 @@ def _few_labels(results: Mapping[float, list[ProbeResult]]) -> Score:
     for fraction, draws in results.items():
         name = f"{100 * fraction:g}_percent"
         accuracies = [draw.accuracy for draw in draws]
-        numbers |= {f"{name}_top1": float(np.mean(accuracies)), f"{name}_top1_std": float(np.std(accuracies))}
+        numbers |= {f"{name}_top1": float(np.mean(accuracies)), f"{name}_top1_{DRAW_STD}": float(np.std(accuracies))}
         notes[name] = {
             "num_labels": draws[0].num_train,
             "num_test": draws[0].num_test,
