@@ -75,7 +75,6 @@ def load_videos(shards: str) -> list[LabelledVideo]:
 def measure(claim: Claim, shards: str, cache: str) -> dict[str, float]:
     """What a linear probe finds of each factor, in percent. An encoder that is in the cache is not trained again: the
     same recipe, seed and epochs, whatever has become of the code since."""
-    torch.set_num_threads(1)
     recipe = RECIPES[METHODS[claim.method]]()
     config = replace(recipe, training=replace(recipe.training, num_epochs=claim.num_epochs, seed=claim.seed))
     name = hashlib.sha256(repr(config).encode()).hexdigest()[:12]
