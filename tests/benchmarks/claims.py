@@ -22,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:1] = [str(ROOT), str(ROOT / "platform")]  # in place of this folder, which holds a requests.py
 
+import torch
 import tyro
 
 from tests.benchmarks.claims_report import plot, table
@@ -49,7 +50,8 @@ def main(options: Claims) -> None:
         for method in options.methods
     ]
     folders = [str(options.cache)] * len(claims)
-    with ProcessPoolExecutor(options.num_processes, mp_context=get_context("spawn")) as pool:
+    one_thread = {"initializer": torch.set_num_threads, "initargs": (1,)}
+    with ProcessPoolExecutor(options.num_processes, mp_context=get_context("spawn"), **one_thread) as pool:
         scores = list(pool.map(measure, claims, [videos] * len(claims), folders))
     results = [vars(claim) | score for claim, score in zip(claims, scores, strict=True)]
     text = table(results)

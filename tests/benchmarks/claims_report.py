@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-FACTORS = ("motion", "appearance")
+FACTORS = ("motion", "appearance", "background")
 
 
 def spreads(results: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, tuple[float, float]]]:
@@ -25,11 +25,12 @@ def table(results: Sequence[Mapping[str, Any]]) -> str:
     """Markdown."""
     num_seeds = len({result["seed"] for result in results})
     lines = [
-        "Linear classifiers on frozen features of the tiny encoder, embedded videos: mean and deviation of the test",
-        f"accuracy in percent (chance: 25) over {num_seeds} seeds, {results[0]['num_epochs']} epochs.",
+        f"What linear probes find in frozen features of the tiny encoder, {results[0]['num_epochs']} epochs on the",
+        f"embedded videos: mean and standard deviation over {num_seeds} seeds, in percent, on test videos. Motion and",
+        "appearance are accuracies (chance: 25); background is the share of the variance of its colour.",
         "",
-        "| pretraining | motion | appearance |",
-        "|---|---|---|",
+        "| pretraining | motion | appearance | background |",
+        "|---|---|---|---|",
     ]
     for method, factors in spreads(results).items():
         cells = [f"{mean:.1f} ± {deviation:.1f}" for mean, deviation in (factors[name] for name in FACTORS)]
@@ -38,7 +39,7 @@ def table(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def plot(results: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Motion against appearance, one point a method with its spread."""
+    """Motion against appearance: a mean with its deviations for each method, and a small dot for each seed."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -47,12 +48,15 @@ def plot(results: Sequence[Mapping[str, Any]], path: Path) -> None:
     figure, axes = pyplot.subplots(figsize=(6.4, 5.2), layout="constrained")
     for method, factors in spreads(results).items():
         (x, x_deviation), (y, y_deviation) = factors["motion"], factors["appearance"]
-        axes.errorbar(x, y, xerr=x_deviation, yerr=y_deviation, marker="o", capsize=3, label=method)
-        axes.annotate(method, (x, y), xytext=(6, 6), textcoords="offset points")
+        drawn = axes.errorbar(x, y, xerr=x_deviation, yerr=y_deviation, marker="o", capsize=3)
+        seeds = [(result["motion"], result["appearance"]) for result in results if result["method"] == method]
+        axes.scatter(*zip(*seeds, strict=True), s=12, alpha=0.6, color=drawn[0].get_color())
+        axes.annotate(method, (x, y), xytext=(6, 7), textcoords="offset points")
     axes.set_xlabel("motion: test accuracy of a linear classifier, %")
     axes.set_ylabel("appearance: test accuracy of a linear classifier, %")
     axes.axvline(25, color="0.7", linewidth=0.8)
     axes.axhline(25, color="0.7", linewidth=0.8)
+    axes.set(xlim=(20, 90), ylim=(20, 90))
     axes.grid(alpha=0.2)
     figure.savefig(path, dpi=144)
     pyplot.close(figure)

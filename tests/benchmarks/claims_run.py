@@ -1,6 +1,6 @@
 """One pretraining of one method with one seed, and what a linear classifier finds in the frozen features."""
 
-import json
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from rspnet_platform.shards.row_groups import EncodedVideo, read_videos
 from rspnet_platform.stream.clip_decoding import SampleRecipe, decode_sample
 from rspnet_platform.synthetic_videos import SyntheticVideosConfig, render
 from rspnet_platform.train.training_state import build_task
-from sklearn.linear_model import LogisticRegression
+from safetensors.torch import load_model, save_model
+from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -72,19 +73,20 @@ def load_videos(shards: str) -> list[LabelledVideo]:
 
 
 def measure(claim: Claim, shards: str, cache: str) -> dict[str, float]:
-    """Accuracies of motion and appearance, in percent; those of a run that is in the cache are read."""
-    path = Path(cache) / "runs" / f"{claim.method}-{claim.seed}-{claim.num_epochs}.json"
-    if path.exists():
-        return json.loads(path.read_text())
-    torch.set_num_threads(1)
-    videos = load_videos(shards)
+    """What a linear probe finds of each factor, in percent. An encoder that is in the cache is not trained again: the
+    same recipe, seed and epochs, whatever has become of the code since."""
     recipe = RECIPES[METHODS[claim.method]]()
     config = replace(recipe, training=replace(recipe.training, num_epochs=claim.num_epochs, seed=claim.seed))
-    encoder = pretrained_encoder(config, videos) if claim.method != "random" else build_task(config).encoder
-    scores = probe(encoder, videos, config)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(scores))
-    return scores
+    name = hashlib.sha256(repr(config).encode()).hexdigest()[:12]
+    path = Path(cache) / "encoders" / f"{claim.method}-{claim.seed}-{name}.safetensors"
+    videos, encoder = load_videos(shards), build_task(config).encoder
+    if path.exists():
+        load_model(encoder, path)
+    elif claim.method != "random":
+        encoder = pretrained_encoder(config, videos)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_model(encoder, str(path))
+    return probe(encoder, videos, config)
 
 
 def pretrained_encoder(config: PretrainConfig, videos: list[LabelledVideo]) -> VideoEncoder:
@@ -129,10 +131,30 @@ def batches(num_steps: int, num_videos: int, config: PretrainConfig) -> list[lis
 
 
 def probe(encoder: VideoEncoder, videos: list[LabelledVideo], config: PretrainConfig) -> dict[str, float]:
-    """Logistic regression on standardised features of four clips at normal speed, mean over the clips."""
+    """From standardised features of four clips at normal speed, mean over the clips: logistic regression of motion and
+    appearance, and ridge regression of the background's colour, which belongs to no class: its share of variance."""
+    planes, table = centre_clips_and_features(encoder, videos, config)
+    is_train = np.array([video.split == "train" for video in videos])
+    scores = {}
+    for factor in ("motion", "appearance"):
+        labels = np.array([getattr(video, factor) for video in videos])
+        classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+        classifier.fit(table[is_train], labels[is_train])
+        scores[factor] = 100 * float(classifier.score(table[~is_train], labels[~is_train]))
+    colours = border_colours(planes)
+    regression = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 4, 11)))
+    regression.fit(table[is_train], colours[is_train])
+    scores["background"] = 100 * float(regression.score(table[~is_train], colours[~is_train]))
+    return scores
+
+
+def centre_clips_and_features(
+    encoder: VideoEncoder, videos: list[LabelledVideo], config: PretrainConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """Planes uint8 [video, clip, time, crop_size * 3 // 2, crop_size] and features float32 [video, feature]."""
     sampler = EvenlySpacedSampler(num_clips=4, num_frames_per_clip=config.task.clips.num_frames_per_clip)
     recipe = SampleRecipe(sampler=sampler, views=(CentreView(crop_size=config.task.view.crop_size),), seed=0)
-    features = []
+    all_planes, features = [], []
     for first in range(0, len(videos), NUM_VIDEOS_PER_BATCH):
         decoded = [decode_sample(v.encoded, 0, recipe) for v in videos[first : first + NUM_VIDEOS_PER_BATCH]]
         planes, numbers = (
@@ -140,11 +162,20 @@ def probe(encoder: VideoEncoder, videos: list[LabelledVideo], config: PretrainCo
         )
         clips = to_clips(planes, numbers, config.task.normalisation)
         features.append(embed_videos(encoder, clips, "average").numpy())
-    table, is_train = np.concatenate(features), np.array([video.split == "train" for video in videos])
-    scores = {}
-    for factor in ("motion", "appearance"):
-        labels = np.array([getattr(video, factor) for video in videos])
-        classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-        classifier.fit(table[is_train], labels[is_train])
-        scores[factor] = 100 * float(classifier.score(table[~is_train], labels[~is_train]))
-    return scores
+        all_planes.append(planes.numpy())
+    return np.concatenate(all_planes), np.concatenate(features)
+
+
+def border_colours(planes: np.ndarray) -> np.ndarray:
+    """Mean luma and chroma [video, 3] of the outermost pixels of each video's first frame."""
+    pictures, side = planes[:, 0, 0], planes.shape[-1]
+    chroma = pictures[:, side:].reshape(len(planes), 2, side // 2, side // 2)
+    means = [outermost(pictures[:, :side]), outermost(chroma[:, 0]), outermost(chroma[:, 1])]
+    return np.stack(means, axis=1)
+
+
+def outermost(plane: np.ndarray) -> np.ndarray:
+    """The mean of the two outermost pixels on every side, [video]."""
+    is_border = np.ones(plane.shape[1:], dtype=bool)
+    is_border[2:-2, 2:-2] = False
+    return plane[:, is_border].mean(axis=1)

@@ -14,6 +14,8 @@ from rspnet_platform.shards.dataset import open_dataset
 from rspnet_platform.shards.packet_reader import _needed_packets
 from rspnet_platform.shards.row_groups import read_videos
 
+from tests.benchmarks.claims_report import plot, table
+from tests.benchmarks.claims_run import Claim, border_colours, measure, prepare_videos
 from tests.benchmarks.libavcodec_probe import LibavcodecProbe, ProbeUnavailableError, needed_packets
 from tests.benchmarks.measurements import Spread
 from tests.benchmarks.picture_check import wrong_frames
@@ -118,3 +120,42 @@ def test_spread_is_median_and_quartiles() -> None:
     """By hand: of 1 to 5."""
     spread = Spread.of([5, 1, 4, 2, 3])
     assert (spread.median, spread.lower_quartile, spread.upper_quartile, spread.num_rounds) == (3, 2, 4, 5)
+
+
+def test_claims_are_told_by_method_with_their_spread(tmp_path: Path) -> None:
+    """By hand: 40 and 44 have a mean of 42 and a deviation of 2.8; a plot is drawn."""
+    results = [
+        {"method": method, "seed": seed, "num_epochs": 3, "motion": motion, "appearance": 50.0, "background": 7.0}
+        for method, motions in (("random", (30.0, 30.0)), ("rspnet", (40.0, 44.0)))
+        for seed, motion in enumerate(motions)
+    ]
+    rows = table(results).splitlines()[-2:]
+    assert rows == [
+        "| random | 30.0 ± 0.0 | 50.0 ± 0.0 | 7.0 ± 0.0 |",
+        "| rspnet | 42.0 ± 2.8 | 50.0 ± 0.0 | 7.0 ± 0.0 |",
+    ]
+    plot(results, tmp_path / "claims.png")
+    assert (tmp_path / "claims.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_border_of_a_picture_is_told_by_hand() -> None:
+    """I420 planes of an 8 x 8 picture: a frame of 10 around 200 in luma, chroma 30 and 40 all over."""
+    planes = np.full((1, 1, 1, 12, 8), 10, dtype=np.uint8)
+    planes[..., 2:6, 2:6] = 200
+    planes[..., 8:10, :], planes[..., 10:12, :] = 30, 40
+    assert border_colours(planes).tolist() == [[10.0, 30.0, 40.0]]
+
+
+@pytest.mark.slow
+def test_a_claim_is_measured_once(tmp_path: Path) -> None:
+    """One epoch on the embedded videos, and the probes after it; asked again, the kept encoder gives the same."""
+    shards = prepare_videos(tmp_path)
+    claim = Claim(method="pace", seed=0, num_epochs=1)
+    first = measure(claim, shards, str(tmp_path))
+    [kept] = (tmp_path / "encoders").iterdir()
+    written = kept.stat().st_mtime_ns
+    assert first.keys() == {"motion", "appearance", "background"}
+    assert all(0 < score < 100 for score in first.values())
+    assert measure(claim, shards, str(tmp_path)) == first
+    assert kept.stat().st_mtime_ns == written
+    assert measure(Claim(method="random", seed=0, num_epochs=1), shards, str(tmp_path)) != first

@@ -1,12 +1,8 @@
 """Two real gloo processes against one. They start once; each test looks at one thing they brought back."""
 
-from pathlib import Path
-
 import pytest
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
-from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
 from rspnet_core.distributed import (
@@ -23,8 +19,9 @@ from rspnet_core.pretext.rspnet import RSPNet
 from rspnet_core.pretext.rspnet_config import RSPNetConfig
 from rspnet_core.pretext.task import PretextBatch, StepContext
 from rspnet_core.train_step import NonFiniteLossError, train_step
+from tests.gloo import NUM_WORKERS, on_each_worker
 
-NUM_WORKERS, GLOBAL_BATCH = 2, 8
+GLOBAL_BATCH = 8
 CONFIG = OptimizerConfig(learning_rate=0.01, base_batch_size=GLOBAL_BATCH)
 ROWS = torch.arange(GLOBAL_BATCH * 3.0).reshape(GLOBAL_BATCH, 3).square()
 
@@ -82,13 +79,11 @@ def refused_by_all() -> bool:
     return False
 
 
-def worker(worker_rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", f"file://{folder}/init", rank=worker_rank, world_size=NUM_WORKERS)
+def worker(worker_rank: int) -> dict:
     mine = slice(worker_rank * 4, worker_rank * 4 + 4)
     key = {"seed": 5, "step": 3, "purpose": "key"}
     task = build_task()
-    found = {
+    return {
         "rank_and_size": (rank(), world_size()),
         "gathered": all_gather_no_grad(ROWS[mine]),
         "mean": mean_over_workers(torch.tensor([float(worker_rank), 2.0])),
@@ -97,15 +92,11 @@ def worker(worker_rank: int, folder: str) -> None:
         "refused": refused_by_all(),
         **two_steps(task, DistributedDataParallel(task, broadcast_buffers=False), mine),
     }
-    torch.save(found, f"{folder}/{worker_rank}.pt")
-    dist.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
-    folder = tmp_path_factory.mktemp("gloo")
-    spawn(worker, args=(str(folder),), nprocs=NUM_WORKERS)
-    return [torch.load(Path(folder) / f"{i}.pt", weights_only=True) for i in range(NUM_WORKERS)]
+    return on_each_worker(worker, tmp_path_factory.mktemp("gloo"))
 
 
 @pytest.fixture(scope="module")

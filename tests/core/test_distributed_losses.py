@@ -1,18 +1,15 @@
 """Losses that look across workers: two real gloo processes against one. They start once, as in `test_distributed`."""
 
-from pathlib import Path
-
 import pytest
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
-from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
 from rspnet_core.distributed import all_gather_with_gradient, mean_over_workers, rank
 from rspnet_core.losses.nt_xent import Reduction, nt_xent
+from tests.gloo import on_each_worker
 
-NUM_WORKERS, GLOBAL_BATCH = 2, 6
+GLOBAL_BATCH = 6
 ROWS = torch.arange(GLOBAL_BATCH * 2.0).reshape(GLOBAL_BATCH, 2)
 REDUCTIONS: tuple[Reduction, ...] = ("mean", "sum_of_directions")
 CASES: list[tuple[int, Reduction]] = [(num_views, reduction) for num_views in (2, 3) for reduction in REDUCTIONS]
@@ -48,20 +45,17 @@ def gathered_gradients(mine: slice) -> dict[str, Tensor]:
     return {"gathered": gathered.detach(), "of_sum": of_sum, "of_weights": of_weights}
 
 
-def worker(worker_rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", f"file://{folder}/init", rank=worker_rank, world_size=NUM_WORKERS)
+def worker(worker_rank: int) -> dict:
     mine = slice(worker_rank * 3, worker_rank * 3 + 3)
-    found = {case_name(*case): network_step(*case, mine, parallel=True) for case in CASES}
-    torch.save({**gathered_gradients(mine), **found}, f"{folder}/{worker_rank}.pt")
-    dist.destroy_process_group()
+    return {
+        **gathered_gradients(mine),
+        **{case_name(*case): network_step(*case, mine, parallel=True) for case in CASES},
+    }
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
-    folder = tmp_path_factory.mktemp("gloo_losses")
-    spawn(worker, args=(str(folder),), nprocs=NUM_WORKERS)
-    return [torch.load(Path(folder) / f"{i}.pt", weights_only=True) for i in range(NUM_WORKERS)]
+    return on_each_worker(worker, tmp_path_factory.mktemp("gloo_losses"))
 
 
 def test_gathering_keeps_the_order_of_ranks_and_sums_gradients_over_workers(found: list[dict]):

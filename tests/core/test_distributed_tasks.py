@@ -1,14 +1,11 @@
 """Tasks whose loss looks across workers: two real gloo processes against one. They start once, for all tasks."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 from torch import nn
-from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
 from rspnet_core.distributed import mean_over_workers
@@ -17,8 +14,9 @@ from rspnet_core.pretext.task import PretextTask
 from rspnet_core.pretext.task_config import TaskConfig
 from rspnet_core.train_step import train_step
 from tests.core.tiny_tasks import ALL, SGD, build, context, planned_batch
+from tests.gloo import on_each_worker
 
-NUM_WORKERS, GLOBAL_BATCH, NUM_STEPS = 2, 8, 3
+GLOBAL_BATCH, NUM_STEPS = 8, 3
 NAMES = [
     "appearance_instance",
     "cvrl",
@@ -83,24 +81,19 @@ def company_of_keys(name: str, rows: slice, **changes) -> list[list[list[int]]]:
     return [[same.any(dim=2).int().argmax(dim=1).tolist() for same in each] for each in is_same]
 
 
-def worker(worker_rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", f"file://{folder}/init", rank=worker_rank, world_size=NUM_WORKERS)
+def worker(worker_rank: int) -> dict[str, Any]:
     mine = slice(worker_rank * 4, worker_rank * 4 + 4)
     found: dict[str, Any] = {name: run(name, mine, parallel=True) for name in NAMES}
     found["mean_rank"] = mean_over_workers(torch.tensor([float(worker_rank)]))
     for name in SHUFFLED:
         found[f"{name}, shuffled"] = company_of_keys(name, mine)
         found[f"{name}, not shuffled"] = company_of_keys(name, mine, shuffle_batch_norm=False)
-    torch.save(found, f"{folder}/{worker_rank}.pt")
-    dist.destroy_process_group()
+    return found
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
-    folder = tmp_path_factory.mktemp("gloo_tasks")
-    spawn(worker, args=(str(folder),), nprocs=NUM_WORKERS)
-    return [torch.load(Path(folder) / f"{i}.pt", weights_only=True) for i in range(NUM_WORKERS)]
+    return on_each_worker(worker, tmp_path_factory.mktemp("gloo_tasks"))
 
 
 @pytest.fixture(scope="module")

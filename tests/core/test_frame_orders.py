@@ -42,11 +42,13 @@ def test_the_label_tells_the_order_of_the_frames_up_to_direction():
 
 
 def test_spacings_are_uniform_between_their_limits():
-    """5 to 15 frames from one to the next in time, each of the 11 equally often."""
+    """5 to 15 frames from one to the next in time, each of the 11 equally often, and each drawn by itself."""
     drawn = plans(FrameOrderSampler(), count=1100)
-    counts = Counter(np.concatenate([np.diff(sorted(frames(plan))) for plan in drawn]).tolist())
+    spacings = np.array([np.diff(sorted(frames(plan))) for plan in drawn])
+    counts = Counter(spacings.flatten().tolist())
     assert sorted(counts) == list(range(5, 16))
     assert max(abs(count - 300) for count in counts.values()) < 5 * np.sqrt(300)
+    assert np.abs(np.corrcoef(spacings.T)[np.triu_indices(3, 1)]).max() < 5 / np.sqrt(1100)
 
 
 def test_a_short_video_narrows_the_spacings_until_none_fits():

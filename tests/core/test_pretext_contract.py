@@ -94,7 +94,7 @@ def test_looking_at_another_batch_leaves_no_trace(name: str):
     """A forward in eval mode without gradient changes no state and no step after it."""
     batch, (task, looking) = planned_batch(ALL[name]), (build(ALL[name]) for _ in range(2))
     optimizer, looking_optimizer = (build_optimizer(each, SGD, 8) for each in (task, looking))
-    for step in range(2):
+    for step in range(3):  # What it left would enter a queue after the second, and show in the third.
         expected = steps(task, [batch], [context(step)], optimizer=optimizer)
         assert steps(looking, [batch], [context(step)], optimizer=looking_optimizer) == expected
         before = deepcopy(looking.state_dict())

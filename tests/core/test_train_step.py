@@ -91,15 +91,20 @@ class Drawing(Slope):
         return PretextOutput(loss=super().forward(batch, context).loss * torch.rand(()))
 
 
-def test_what_a_network_draws_depends_on_seed_and_step_alone():
-    """Dropout of a restored run draws what it drew before, whatever else drew in between."""
+def drawn_loss(*, seed: int, at: int) -> float:
+    optimizer = build_optimizer(task := Drawing(), CONFIG, global_batch_size=4)
+    context = StepContext(step=at, num_steps=10, seed=seed)
+    return train_step(
+        task=task, optimizer=optimizer, config=CONFIG, global_batch_size=4, micro_batches=[BATCH], context=context
+    ).loss
+
+
+def test_what_a_network_draws_depends_on_seed_step_and_rank_alone(monkeypatch: pytest.MonkeyPatch):
+    """Dropout of a restored run draws what it drew before, whatever else drew in between; workers draw apart."""
     drawn = {}
     for seed, at in ((0, 0), (0, 1), (1, 0), (0, 0)):
         torch.rand(3)
-        optimizer = build_optimizer(task := Drawing(), CONFIG, global_batch_size=4)
-        context = StepContext(step=at, num_steps=10, seed=seed)
-        report = train_step(
-            task=task, optimizer=optimizer, config=CONFIG, global_batch_size=4, micro_batches=[BATCH], context=context
-        )
-        assert drawn.setdefault((seed, at), report.loss) == report.loss
-    assert len(set(drawn.values())) == 3
+        loss = drawn_loss(seed=seed, at=at)
+        assert drawn.setdefault((seed, at), loss) == loss
+    monkeypatch.setattr("rspnet_core.train_step.rank", lambda: 1)
+    assert len({*drawn.values(), drawn_loss(seed=0, at=0)}) == 4

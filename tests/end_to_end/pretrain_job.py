@@ -35,6 +35,8 @@ class PretrainJob:
     folder: Path
     dataset: str
     name: str = "run"
+    recipe: str = "tiny_cpu"
+    settings: Mapping[str, object] = field(default_factory=lambda: SMALL)
     environment: Mapping[str, str] = field(default_factory=dict)
     """What its environment has beside this process's."""
 
@@ -53,9 +55,9 @@ class PretrainJob:
             "run.storage": self.folder / "runs",
             "tracking.uri": f"sqlite:///{self.database}",
         }
-        values |= SMALL | {key.replace("__", "."): value for key, value in changes.items()}
+        values |= {**self.settings} | {key.replace("__", "."): value for key, value in changes.items()}
         flags = [text for key, value in values.items() for text in (f"--{key}", str(value))]
-        return [sys.executable, str(ROOT / "jobs" / "pretrain.py"), "tiny_cpu", *flags]
+        return [sys.executable, str(ROOT / "jobs" / "pretrain.py"), self.recipe, *flags]
 
     def run(self, **changes: object) -> subprocess.CompletedProcess:
         self.folder.mkdir(parents=True, exist_ok=True)

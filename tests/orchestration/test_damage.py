@@ -1,13 +1,10 @@
 """Damaged videos: what is counted, what is listed, how many are too many, and who is told."""
 
-import json
-import multiprocessing
 import os
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-import torch.distributed as dist
 from rspnet_platform import storage
 from rspnet_platform.shards import row_groups
 from rspnet_platform.shards.packet_reader import DamagedVideoError
@@ -22,6 +19,7 @@ from rspnet_platform.train.watches import DamageWatch, shared_by_all_ranks
 from rspnet_core.sampling.speed_pairs import SpeedPairSampler
 from rspnet_core.sampling.views import ViewConfig
 from tests.damaged_dataset import damage_videos
+from tests.gloo import on_each_worker
 
 VIDEOS = pa.table({"video_index": list(range(24)), "video_id": [f"id_{index}" for index in range(24)]})
 
@@ -96,24 +94,13 @@ def test_the_watch_counts_and_asks_for_a_stop(damage_folder, monkeypatch) -> Non
     assert seen[first].stop_reason == it.excess(3)
 
 
-def _rank(rank: int, folder: str) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{folder}/group", rank=rank, world_size=2)
-    words = [shared_by_all_ranks(word if rank == 0 else None) for word in (None, "too many", "ü" * 5000)]
-    (Path(folder) / f"{rank}.json").write_text(json.dumps(words))
-    dist.destroy_process_group()
+def words_heard(rank: int) -> list[str | None]:
+    return [shared_by_all_ranks(word if rank == 0 else None) for word in (None, "too many", "ü" * 5000)]
 
 
 def test_all_ranks_hear_the_first_ranks_word(tmp_path) -> None:
     """Also that there is nothing to say, and also where there is one process alone."""
-    context = multiprocessing.get_context("spawn")
-    ranks = [context.Process(target=_rank, args=(rank, str(tmp_path))) for rank in (0, 1)]
-    for rank in ranks:
-        rank.start()
-    for rank in ranks:
-        rank.join()
-        assert rank.exitcode == 0
-    for rank in (0, 1):
-        assert json.loads((tmp_path / f"{rank}.json").read_text()) == [None, "too many", "ü" * 5000]
+    assert on_each_worker(words_heard, tmp_path) == [[None, "too many", "ü" * 5000]] * 2
     assert shared_by_all_ranks("alone") == "alone"
 
 
