@@ -23,6 +23,7 @@ from rspnet_platform.videos.sequential_decoding import open_video
 
 from rspnet_core.augmentation import to_clips
 from rspnet_core.evaluation.features import embed_videos
+from rspnet_core.recognition.square_crops import NumCrops
 from rspnet_core.sampling.views import CropBox, identity_numbers
 from tests.small_encoder import CARD
 
@@ -32,7 +33,9 @@ FROZEN = FrozenEncoders(
 )
 
 
-def embed_stored(dataset: ShardedDataset, video_index: int, encoder_input: EncoderInput, num_crops=1) -> np.ndarray:
+def embed_stored(
+    dataset: ShardedDataset, video_index: int, encoder_input: EncoderInput, num_crops: NumCrops = 1
+) -> np.ndarray:
     """As a decode task and an actor do it, in this process."""
     recipe = embedding_recipe(encoder_input, dataset.description, num_crops=num_crops)
     [location] = VideoLocations.from_dataset(dataset).of(np.array([video_index]))
