@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jaxtyping
 import numpy as np
 import pytest
 from rspnet_platform.command_line import USER_ERRORS, parse_recipe
@@ -149,8 +150,9 @@ def test_a_name_stays_with_its_model_and_kind(labelled_dataset, tmp_path: Path, 
         (lambda: RecognitionConfig(batch_norm="no"), "batch_norm is 'no'; accepted are running, frozen"),  # pyright: ignore[reportArgumentType]
     ],
 )
-def test_refused_choices_name_the_accepted_ones(build: Any, message: str):
-    """When the config is built."""
+def test_refused_choices_name_the_accepted_ones(build: Any, message: str, monkeypatch: pytest.MonkeyPatch):
+    """When the config is built, as its user builds it: with no type checker before it."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(ValueError, match=message):
         build()
 

@@ -7,7 +7,8 @@ import pyarrow as pa
 
 from rspnet_core.recognition.validation_part import validation_part
 from rspnet_platform.shards.dataset import ShardedDataset
-from rspnet_platform.stream.splits import EVERY_SPLIT, select_videos
+from rspnet_platform.stream.data_config import EVERY_SPLIT
+from rspnet_platform.stream.splits import select_videos
 
 NO_CLASS = -1
 

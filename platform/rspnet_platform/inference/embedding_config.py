@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 import tyro
 
 from rspnet_platform.inference.model_reference import MODEL_REFERENCE_HELP
-from rspnet_platform.stream.data_config import Decoder
-from rspnet_platform.stream.splits import EVERY_SPLIT
+from rspnet_platform.stream.data_config import EVERY_SPLIT, Decoder
 from rspnet_platform.tracking.tracking_config import TrackingConfig
 
 

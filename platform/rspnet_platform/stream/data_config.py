@@ -5,6 +5,9 @@ from typing import Literal, get_args
 
 Decoder = Literal["pyav", "decord"]
 
+EVERY_SPLIT = "all"
+"""What stands for the videos of all splits."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:

@@ -3,8 +3,7 @@
 import numpy as np
 
 from rspnet_platform.shards.dataset import ShardedDataset
-
-EVERY_SPLIT = "all"
+from rspnet_platform.stream.data_config import EVERY_SPLIT
 
 
 def select_videos(dataset: ShardedDataset, split: str) -> np.ndarray:
