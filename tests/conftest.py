@@ -47,3 +47,13 @@ def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> ShardedDataset:
         shards=ShardConfig(max_videos_per_row_group=4),
     )
     return open_dataset(ingest(config).output)
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated MLflow database to copy: MLflow takes seconds to make one."""
+    from rspnet_platform.tracking.client import tracking_client
+
+    path = tmp_path_factory.mktemp("tracking") / "mlflow.db"
+    tracking_client(f"sqlite:///{path}").search_experiments()
+    return path

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from rspnet_platform.ingest.pipeline import ingest
-from rspnet_platform.tracking.client import tracking_client
 
 from tests.ingest_on_ray import cluster_config
 from tests.videos import encode_video, moving_pictures
@@ -25,14 +24,6 @@ def ray_of_two_cpus() -> Iterator[None]:
 @pytest.fixture
 def damage_folder(tmp_path: Path) -> str:
     return str(tmp_path / "damaged_videos")
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated MLflow database to copy: MLflow takes seconds to make one."""
-    path = tmp_path_factory.mktemp("tracking") / "mlflow.db"
-    tracking_client(f"sqlite:///{path}").search_experiments()
-    return path
 
 
 @pytest.fixture
