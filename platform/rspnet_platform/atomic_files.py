@@ -4,7 +4,10 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
+
+_SUFFIX = ".partial"
 
 
 @contextlib.contextmanager
@@ -12,7 +15,7 @@ def replacing(path: str) -> Iterator[BinaryIO]:
     """A file to write that takes `path`'s place at the end of the block, on the disk itself; not if that raises."""
     folder = os.path.dirname(path)
     os.makedirs(folder, exist_ok=True)
-    descriptor, temporary_path = tempfile.mkstemp(prefix=".", suffix=".partial", dir=folder)
+    descriptor, temporary_path = tempfile.mkstemp(prefix=".", suffix=_SUFFIX, dir=folder)
     try:
         with os.fdopen(descriptor, "wb") as temporary:
             yield temporary
@@ -24,6 +27,12 @@ def replacing(path: str) -> Iterator[BinaryIO]:
         os.unlink(temporary_path)
         raise
     _sync_folder(folder)
+
+
+def remove_partial_files(folder: str) -> None:
+    """What writers that were killed have left at any depth; nobody may be writing there."""
+    for path in Path(folder).rglob(f".*{_SUFFIX}"):
+        path.unlink(missing_ok=True)
 
 
 def _current_umask() -> int:

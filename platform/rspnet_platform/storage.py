@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rspnet_platform import object_store
-from rspnet_platform.atomic_files import replacing
+from rspnet_platform.atomic_files import remove_partial_files, replacing
 from rspnet_platform.object_store import StorageError
 
 
@@ -137,6 +137,14 @@ def delete_folder(uri: str) -> None:
     with _naming(uri, "delete"):
         if os.path.isdir(uri):
             shutil.rmtree(uri)
+
+
+def delete_partial_files(uri: str) -> None:
+    """Deletes what killed writers have left of local files below a folder in which nobody writes now. An object store
+    has none: an object is there once it is whole."""
+    if not is_remote(uri):
+        with _naming(uri, "delete"):
+            remove_partial_files(uri)
 
 
 def list_files_below(uri: str) -> list[str]:

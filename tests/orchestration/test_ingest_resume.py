@@ -107,6 +107,17 @@ def test_a_shard_without_its_record_is_overwritten(listed_videos: Path, tmp_path
     assert contents(tmp_path / "out") == contents(tmp_path / "undisturbed")
 
 
+@pytest.mark.parametrize("folder", ["", "versions"])
+def test_half_a_file_of_a_killed_run_is_deleted(listed_videos: Path, tmp_path: Path, folder: str) -> None:
+    """By the run that finishes, and by the same command once more where the data set was complete already."""
+    run_until_death(listed_videos, tmp_path / "out", die_at=3)
+    for _ in range(2):
+        (tmp_path / "out" / folder).mkdir(exist_ok=True)
+        (tmp_path / "out" / folder / ".abcdefgh.partial").write_bytes(b"half")
+        ingest(config_of(listed_videos, tmp_path / "out"))
+        assert contents(tmp_path / "out") == contents(tmp_path / "undisturbed")
+
+
 def test_files_that_changed_meanwhile_are_stored_as_their_hashes_say(listed_videos: Path, tmp_path: Path) -> None:
     """Finished shards keep what they were made of, the rest is made of what is there now; each hash says which."""
     old = {row["video_id"]: row for row in open_dataset(str(tmp_path / "undisturbed")).videos.to_pylist()}

@@ -137,6 +137,7 @@ class Embedding:
             raise ValueError(f"none of the {num_asked} videos can be embedded: see {self.parts.damage.uri}")
         if damaged:
             say(f"{len(damaged)} of {num_asked} videos are damaged and have no embedding")
+        storage.delete_partial_files(self.parts.output)  # of runs of this command that were killed as they wrote
         told = told_of(self.model, self.dataset, self.recipe)
         self.request.finish(self.parts.output, told, damaged, num_asked - len(damaged))
         return {

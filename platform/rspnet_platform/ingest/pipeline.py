@@ -44,6 +44,7 @@ def ingest(config: IngestConfig, progress: Callable[[int, int, int], None] | Non
     if storage.exists(storage.join(output, DESCRIPTION_NAME)):
         if (finished := find_finished_version(output, ingest_sha256)) is not None:
             delete_journal_of(output, ingest_sha256)  # in case the last run ended right before that
+            storage.delete_partial_files(output)
             result = replace(result_of_version(output, finished, listing), already_complete=True)
             return _with_audit(result, config, listing)
         base = _base_to_add_to(output, config)
@@ -52,6 +53,7 @@ def ingest(config: IngestConfig, progress: Callable[[int, int, int], None] | Non
     journal = Journal(output, ingest_sha256, base.version)
     state = IngestState(output, config, base, journal, listing)
     _run(state, config, base, listing, progress or (lambda *_: None))
+    storage.delete_partial_files(output)  # of runs of this command that were killed as they wrote
     return _with_audit(_finish(state, config, base, journal, listing, ingest_sha256), config, listing)
 
 
