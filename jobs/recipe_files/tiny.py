@@ -53,7 +53,7 @@ def small(view: ViewConfig) -> ViewConfig:
     by a tenth of a turn, at most.
 
     Published strengths (hue by 0.4 turns) leave so small an encoder nothing to tell videos by within hundreds of steps:
-    instance discrimination stays at chance.
+    the loss of instance discrimination rises towards that of chance.
     """
     gentle = {name: min(getattr(view, name), 0.2) for name in ("brightness", "contrast", "saturation")}
     low, high = (sigma * 64 / view.crop_size for sigma in view.blur_sigma)
