@@ -81,7 +81,7 @@ def draw_legend(canvas: Canvas, pair: ComparedPair, scale: ColourScale, *, top: 
     canvas.put(colour_bar(LEGEND_WIDTH, LEGEND_HEIGHT), MARGIN, top)
     marks = [(0, scale.lowest, "la"), (LEGEND_WIDTH, scale.highest, "ra")]
     zero = round(-scale.lowest / (scale.highest - scale.lowest) * LEGEND_WIDTH)
-    if 40 < zero < LEGEND_WIDTH - 40:
+    if 64 < zero < LEGEND_WIDTH - 64:  # else the numbers would touch
         marks.append((zero, 0.0, "ma"))
     for offset, value, anchor in marks:
         canvas.write(f"{value:.2f}", MARGIN + offset, top + LEGEND_HEIGHT + 3, max_width=80, anchor=anchor)
