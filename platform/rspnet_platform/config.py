@@ -13,6 +13,7 @@ from rspnet_platform.inference.evaluation_config import EvaluationConfig
 from rspnet_platform.stream.data_config import DataConfig
 from rspnet_platform.tracking.tracking_config import TrackingConfig
 from rspnet_platform.train.train_config import RunIdentity, ScalingOptions, TrainingConfig
+from rspnet_platform.validation.validation_options import ValidationOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +35,9 @@ class TrainingRunConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainConfig(TrainingRunConfig):
-    """And what the encoder is asked at the end of its pretraining."""
+    """And what the encoder is asked during its pretraining and at the end."""
 
+    validation: ValidationOptions = field(default_factory=ValidationOptions)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ray.train import UserCallback
+
 from rspnet_platform import runtime
 from rspnet_platform.command_line import say
 from rspnet_platform.config import PretrainConfig, flatten
@@ -27,7 +29,8 @@ from rspnet_platform.train.loop_task import LoopTask
 from rspnet_platform.train.progress import progress_bar
 from rspnet_platform.train.requirements import check_batch_norm, check_requirements
 from rspnet_platform.train.run_record import RunRecord
-from rspnet_platform.train.watches import DamageWatch, RunStoppedError
+from rspnet_platform.train.watches import DamageWatch, RunStoppedError, Watch
+from rspnet_platform.validation.validation_listener import ValidationListener
 
 
 def pretrain(config: PretrainConfig) -> dict[str, Any]:
@@ -61,9 +64,16 @@ def train(
     stream: TrainingStream,
     resources: WorkerResources,
     loop_task: LoopTask | None = None,
+    *,
+    watches: tuple[Watch, ...] = (),
+    callbacks: tuple[UserCallback, ...] = (),
+    validation_listeners: tuple[ValidationListener, ...] = (),  # noqa: ARG001
 ) -> None:
     """Trains to the last step, with the progress shown here and the metrics in MLflow. Raises RunStoppedError for what
-    stops it before that, and for too many damaged videos."""
+    stops it before that, and for too many damaged videos.
+
+    `watches` look at the run beside its own, `callbacks` are Ray Train's, and `validation_listeners` are told of each
+    checkpoint that has been validated."""
     damage = DamageBudget(
         ledger=stream.damage,
         num_videos=len(stream.plan.video_indices),
@@ -80,8 +90,8 @@ def train(
                 MlflowListener(tracking_uri=run.tracking_uri, run_id=record.mlflow_run_id, outbox=outbox_path(run)),
                 ProgressListener(board=board),
             ),
-            watches=(DamageWatch(budget=damage),),
-            callbacks=(FailureNotice(run.tracking_uri, record.mlflow_run_id),),
+            watches=(DamageWatch(budget=damage), *watches),
+            callbacks=(FailureNotice(run.tracking_uri, record.mlflow_run_id), *callbacks),
             loop_task=loop_task,
         )
 

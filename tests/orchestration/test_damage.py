@@ -14,7 +14,7 @@ from rspnet_platform.stream.clip_source import Share, read_share
 from rspnet_platform.stream.damage import DamageBudget, DamageLedger, with_video_ids
 from rspnet_platform.stream.data_config import DataConfig
 from rspnet_platform.stream.loaded_row_groups import LoadedRowGroups
-from rspnet_platform.train.watches import DamageWatch, shared_by_all_ranks
+from rspnet_platform.train.watches import CollapsedError, DamageWatch, RunStoppedError, shared_by_all_ranks
 
 from rspnet_core.sampling.speed_pairs import SpeedPairSampler
 from rspnet_core.sampling.views import ViewConfig
@@ -94,14 +94,18 @@ def test_the_watch_counts_and_asks_for_a_stop(damage_folder, monkeypatch) -> Non
     assert seen[first].stop_reason == it.excess(3)
 
 
-def words_heard(rank: int) -> list[str | None]:
-    return [shared_by_all_ranks(word if rank == 0 else None) for word in (None, "too many", "ü" * 5000)]
+def words_heard(rank: int) -> list[tuple[str, str] | None]:
+    words = (None, RunStoppedError("too many"), CollapsedError("ü" * 5000))
+    heard = [shared_by_all_ranks(word if rank == 0 else None) for word in words]
+    return [None if word is None else (type(word).__name__, str(word)) for word in heard]
 
 
 def test_all_ranks_hear_the_first_ranks_word(tmp_path) -> None:
     """Also that there is nothing to say, and also where there is one process alone."""
-    assert on_each_worker(words_heard, tmp_path) == [[None, "too many", "ü" * 5000]] * 2
-    assert shared_by_all_ranks("alone") == "alone"
+    words = [None, ("RunStoppedError", "too many"), ("CollapsedError", "ü" * 5000)]
+    assert on_each_worker(words_heard, tmp_path) == [words] * 2
+    alone = RunStoppedError("alone")
+    assert shared_by_all_ranks(alone) is alone
 
 
 def share(dataset, uri: str, damage_folder: str) -> Share:

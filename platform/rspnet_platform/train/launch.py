@@ -28,7 +28,7 @@ from rspnet_platform.train.listeners import Listener
 from rspnet_platform.train.loop import LoopInputs, train_loop
 from rspnet_platform.train.loop_task import LoopTask
 from rspnet_platform.train.run_storage import run_filesystem
-from rspnet_platform.train.watches import RunStoppedError, Watch
+from rspnet_platform.train.watches import Watch
 
 MAX_CONTROLLER_FAILURES = 3
 """Ray's default is to try for ever to start a worker group that cannot start."""
@@ -154,7 +154,7 @@ def fit(trainer: TorchTrainer) -> ray.train.Result:
             raise storage_error from error
         raise
     if result.return_value is not None:
-        raise RunStoppedError(result.return_value)
+        raise result.return_value
     return result
 
 

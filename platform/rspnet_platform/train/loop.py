@@ -9,7 +9,7 @@ import ray.train
 import torch
 
 from rspnet_core.clip_batch import ClipBatch
-from rspnet_core.train_step import StepReport
+from rspnet_core.train_step import NonFiniteLossError, StepReport
 from rspnet_platform.config import TrainingRunConfig
 from rspnet_platform.stream.stream_plan import StreamPlan
 from rspnet_platform.stream.training_dataset import TrainingStream
@@ -19,7 +19,7 @@ from rspnet_platform.train.loop_task import LoopTask
 from rspnet_platform.train.phase_timers import PhaseTimers
 from rspnet_platform.train.trained_samples import TrainedSamples
 from rspnet_platform.train.training_state import TrainingState
-from rspnet_platform.train.watches import Watch, shared_by_all_ranks
+from rspnet_platform.train.watches import DivergedError, RunStoppedError, Watch, shared_by_all_ranks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,24 +34,28 @@ class LoopInputs:
     loop_task: LoopTask = field(default_factory=LoopTask)
 
 
-def train_loop(loop_config: dict[str, Any]) -> str | None:
+def train_loop(loop_config: dict[str, Any]) -> RunStoppedError | None:
     """Trains from the last checkpoint, or from the beginning, to the last step. Returns why it stopped before that."""
     inputs: LoopInputs = loop_config["inputs"]
     training = inputs.config.training
     state = start_state(inputs)
     plan = replace(inputs.stream.plan, consumed=state.consumed)
     saved_step, timers, trained = state.step, PhaseTimers(), TrainedSamples(state.consumed)
-    stop_reason = None
+    stop: RunStoppedError | None = None
     with ExitStack() as stack:
         listeners = [stack.enter_context(listener) for listener in inputs.listeners] if is_first_rank() else []
         for batch in timers.each("data_wait", clip_batches(plan, inputs.config)):
             with timers.phase("step"):
-                report = state.train_on(inputs.loop_task.labelled(batch))
+                try:
+                    report = state.train_on(inputs.loop_task.labelled(batch))
+                except NonFiniteLossError as error:  # on all ranks: it is their mean
+                    stop = DivergedError(str(error))
+                    break
             trained.add(batch)
             if is_due(state, training.log_every_num_steps):
                 with timers.phase("report"):
                     metrics = step_metrics(report, timers, state, inputs)
-                    stop_reason = look(state, metrics, inputs)
+                    stop = look(state, metrics, inputs)
                     for listener in listeners:
                         listener.on_metrics(state.step, metrics)
             if is_first_rank():
@@ -61,21 +65,23 @@ def train_loop(loop_config: dict[str, Any]) -> str | None:
                 with timers.phase("checkpoint"):
                     save(state, trained, inputs)
                 saved_step = state.step
-            if stop_reason:
+            if stop:
                 break
-        if saved_step < state.step:  # damaged videos can make the run a few steps shorter than planned
+        if saved_step < state.step and (
+            stop is None or stop.saves_state
+        ):  # damaged videos can make the run a few steps shorter than planned
             save(state, trained, inputs)
-    return stop_reason
+    return stop
 
 
-def look(state: TrainingState, metrics: dict[str, float], inputs: LoopInputs) -> str | None:
+def look(state: TrainingState, metrics: dict[str, float], inputs: LoopInputs) -> RunStoppedError | None:
     """Adds what the watches see to `metrics`, on rank 0; returns, on all, why the run has to stop."""
-    stop_reason = None
+    stop = None
     for watch in inputs.watches if is_first_rank() else ():
         seen = watch.look(state.step, metrics)
         metrics.update(seen.metrics)
-        stop_reason = stop_reason or seen.stop_reason
-    return shared_by_all_ranks(stop_reason)
+        stop = stop or seen.stop
+    return shared_by_all_ranks(stop)
 
 
 def start_state(inputs: LoopInputs) -> TrainingState:

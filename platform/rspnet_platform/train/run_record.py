@@ -16,6 +16,7 @@ MAY_CHANGE = (
     "run.",
     "tracking.",
     "evaluation.",
+    "validation.",
     "training.log_every_num_steps",
     "training.checkpoint_every_num_steps",
     "training.num_checkpoints_kept",

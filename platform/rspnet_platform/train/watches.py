@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch.distributed as dist
 
@@ -15,15 +15,41 @@ MAX_LISTING_FRACTION = 0.01
 
 
 class RunStoppedError(UserError):
-    """The run was stopped before its end, with a checkpoint; the message says why and what would let it go on."""
+    """The run was stopped before its end; the message says why and what would let it go on.
+
+    `reason` says why in one word, for programs. `saves_state`: with a checkpoint of the step that it stopped after.
+    """
+
+    reason: ClassVar[str] = "stopped"
+    saves_state: ClassVar[bool] = True
+
+
+class CollapsedError(RunStoppedError):
+    """The encoder no longer tells videos apart. What it was before is worth more than a checkpoint of that."""
+
+    reason = "collapsed"
+    saves_state = False
+
+
+class DivergedError(RunStoppedError):
+    """The loss is infinite or not a number. No parameter was changed by that step, but running statistics were."""
+
+    reason = "diverged"
+    saves_state = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """`metrics` join those of the step. A `stop_reason` ends the run after this step, on all ranks."""
+    """`metrics` join those of the step. A `stop_reason` ends the run after this step, on all ranks, and the driver
+    raises `error` with it."""
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     stop_reason: str | None = None
+    error: type[RunStoppedError] = RunStoppedError
+
+    @property
+    def stop(self) -> RunStoppedError | None:
+        return None if self.stop_reason is None else self.error(self.stop_reason)
 
 
 class Watch(Protocol):
@@ -52,10 +78,10 @@ class DamageWatch:
         )
 
 
-def shared_by_all_ranks(stop_reason: str | None) -> str | None:
+def shared_by_all_ranks(stop: RunStoppedError | None) -> RunStoppedError | None:
     """Rank 0's word. A barrier of a few bytes: all ranks stop after the same step, so that none waits for another."""
     if not dist.is_initialized() or dist.get_world_size() == 1:
-        return stop_reason
-    word = [stop_reason]
+        return stop
+    word = [stop]
     dist.broadcast_object_list(word, src=0)
     return word[0]
