@@ -1,6 +1,7 @@
 """Runs of MLflow by id, without its global "active run": what one process opens, any may continue."""
 
 import json
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -92,6 +93,14 @@ def log_json(tracking_uri: str, run_id: str, content: object, artifact_file: str
 def log_text(tracking_uri: str, run_id: str, text: str, artifact_file: str) -> None:
     """Uploads `text` as a file."""
     tracking_client(tracking_uri).log_text(run_id, text, artifact_file)
+
+
+def log_bytes(tracking_uri: str, run_id: str, content: bytes, artifact_file: str) -> None:
+    """Uploads `content` as a file; `artifact_file` is its name, without folders."""
+    with tempfile.TemporaryDirectory(prefix="rspnet-") as folder:
+        path = Path(folder, artifact_file)
+        path.write_bytes(content)
+        log_artifacts(tracking_uri, run_id, path)
 
 
 def _experiment_id(client: "MlflowClient", tracking_uri: str, name: str) -> str:

@@ -134,6 +134,7 @@ def step_metrics(report: StepReport, timers: PhaseTimers, state: TrainingState, 
         "train/learning_rate": report.learning_rate,
         "train/epoch": state.step * global_batch_size / len(inputs.stream.plan.video_indices),
         "throughput/clips_per_second": num_clips / times.elapsed_seconds,
+        "time/interval_seconds": times.elapsed_seconds,
         **{f"train/{name}": value for name, value in report.metrics.items()},
         **{f"time/{name}_fraction": fraction for name, fraction in times.fractions.items()},
     }

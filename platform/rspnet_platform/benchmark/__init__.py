@@ -1,0 +1,1 @@
+"""Several methods under one budget on one data set, and the table of what their encoders are worth."""
