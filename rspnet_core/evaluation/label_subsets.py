@@ -6,7 +6,15 @@ import numpy as np
 
 
 class TooFewSourcesError(ValueError):
-    """A class cannot be both trained on and held out."""
+    """The class `class_number`, the first such, cannot be both trained on and held out: of `num_videos` videos in all."""
+
+    def __init__(self, class_number: int, num_videos: int) -> None:
+        super().__init__(
+            f"class {class_number} has {num_videos} training videos of too few sources to hold some out; accepted are "
+            "classes of two sources or more"
+        )
+        self.class_number = class_number
+        self.num_videos = num_videos
 
 
 def validation_part(
@@ -33,10 +41,7 @@ def validation_part(
             mask[group] = True
             held_out += counts
     if (without := np.flatnonzero((num_in_class > 0) & (held_out == 0))).size:
-        raise TooFewSourcesError(
-            f"class {without[0]} has {num_in_class[without[0]]} training videos of too few sources to hold some out; "
-            "accepted are classes of two sources or more"
-        )
+        raise TooFewSourcesError(int(without[0]), int(num_in_class[without[0]]))
     return mask
 
 

@@ -96,8 +96,7 @@ def choose_strength(
 ) -> tuple[float, float]:
     """The penalty with the best accuracy on the part of `train` that is held out, and that accuracy; among equals the
     strongest. Raises TooFewSourcesError as `validation_part` does."""
-    generator = random_stream(seed, draw, 0, "validation_part")
-    is_held_out = validation_part(train.labels.numpy(), train.sources, protocol.validation_fraction, generator)
+    is_held_out = held_out_part(train.labels.numpy(), train.sources, protocol, seed=seed, draw=draw)
     fitted, held_out = train.at(np.flatnonzero(~is_held_out)), train.at(np.flatnonzero(is_held_out))
     features, validation_features = scale(fitted.features, held_out.features, protocol.scaling)
     classifier, best = None, (0.0, -1.0)
@@ -107,6 +106,14 @@ def choose_strength(
         if accuracy > best[1]:
             best = strength, accuracy
     return best
+
+
+def held_out_part(
+    labels: np.ndarray, sources: Sequence[str | None], protocol: LinearProbeProtocol, *, seed: int, draw: int = 0
+) -> np.ndarray:
+    """bool [videos]: which of them the penalty is chosen on. Raises TooFewSourcesError as `validation_part` does."""
+    generator = random_stream(seed, draw, 0, "validation_part")
+    return validation_part(labels, sources, protocol.validation_fraction, generator)
 
 
 def scale(

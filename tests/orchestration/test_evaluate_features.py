@@ -18,6 +18,7 @@ from rspnet_platform.inference.frozen_evaluation_features import (
     passes,
     windows_of_videos,
 )
+from rspnet_platform.inference.unread_videos import NO_REASON
 from rspnet_platform.shards.dataset import ShardedDataset, open_dataset
 from rspnet_platform.shards.i420 import picture_planes
 from rspnet_platform.shards.row_groups import read_videos
@@ -127,6 +128,9 @@ def test_features_on_ray_equal_the_slow_reference(small_dataset, tmp_path):
     assert set(found) == set(KINDS)
     for kind, features in found.items():
         assert features.video_indices.tolist() == [5, 9]
+        [damaged] = features.damaged
+        assert damaged["video_id"] == dataset.videos.sort_by("video_index")["video_id"][2].as_py()
+        assert damaged["error"] != NO_REASON
         for name, encoder in encoders.items():
             for place, video_index in enumerate((5, 9)):
                 planes = planes_of_clips(dataset, video_index, STARTS[kind.windows.windowing])

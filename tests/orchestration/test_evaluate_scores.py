@@ -1,18 +1,14 @@
 """Protocols on constructed features where the answer is known, what is refused, and what the numbers are called."""
 
 from collections.abc import Iterator, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
-from rspnet_platform.inference.frozen_evaluation import labelled_videos
 from rspnet_platform.inference.frozen_evaluation_config import (
     FROZEN_PROTOCOLS,
     ClipChanges,
-    EvaluationData,
     FrozenEvaluationConfig,
 )
 from rspnet_platform.inference.frozen_evaluation_report import ProtocolResult, metrics, table
@@ -20,6 +16,7 @@ from rspnet_platform.inference.frozen_evaluation_scores import Score, feature_ki
 from rspnet_platform.inference.retrieval_evaluation import LabelledVideos
 
 from rspnet_core.evaluation.probe_protocols import FewLabelsProtocol, LinearProbeProtocol, NearestNeighboursProtocol
+from tests.labels_alone import labelled_by
 
 
 @pytest.fixture(autouse=True)
@@ -31,27 +28,8 @@ def _on_one_thread() -> Iterator[None]:
     torch.set_num_threads(num_threads)
 
 
-def dataset(labels: Sequence[str | None], splits: Sequence[str | None]) -> Any:
-    table = pa.table(
-        {
-            "video_index": range(len(labels)),
-            "label": pa.array(labels, pa.string()),
-            "split": pa.array(splits, pa.string()),
-            "source": pa.array([None] * len(labels), pa.string()),
-        }
-    )
-    names = {name: splits.count(name) for name in splits if name is not None}
-    return SimpleNamespace(uri="/data/set", videos=table, description=SimpleNamespace(splits=names))
-
-
 def circle(angles: Sequence[float]) -> np.ndarray:
     return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-
-
-def labelled(labels: str, splits: Sequence[str | None]) -> LabelledVideos:
-    found = LabelledVideos.from_dataset(dataset(list(labels), splits))
-    assert found is not None
-    return found
 
 
 def two_classes(num_videos: int) -> tuple[np.ndarray, LabelledVideos]:
@@ -59,7 +37,7 @@ def two_classes(num_videos: int) -> tuple[np.ndarray, LabelledVideos]:
     generator, labels = np.random.default_rng(0), "ab" * (num_videos // 2)
     angles = 1.5 * (np.arange(num_videos) % 2) + 0.1 * generator.standard_normal(num_videos)
     num_train = num_videos * 3 // 4
-    return circle(angles.tolist()), labelled(labels, ["train"] * num_train + ["test"] * (num_videos - num_train))
+    return circle(angles.tolist()), labelled_by(labels, ["train"] * num_train + ["test"] * (num_videos - num_train))
 
 
 @pytest.mark.parametrize("name", FROZEN_PROTOCOLS)
@@ -75,7 +53,7 @@ def test_every_protocol_finds_classes_that_lie_apart(name):
 
 def test_a_gallery_of_fewer_than_k_videos_leaves_k_out_and_says_so():
     """Three in the gallery: neither top-5 nor five neighbours are numbers of anything."""
-    vectors, videos = circle([0.0, 0.1, 1.5, 0.05]), labelled("aaba", ["train"] * 3 + ["test"])
+    vectors, videos = circle([0.0, 0.1, 1.5, 0.05]), labelled_by("aaba", ["train"] * 3 + ["test"])
     retrieval = score(FROZEN_PROTOCOLS["rspnet_code"], vectors, videos, seed=0)
     assert (dict(retrieval.numbers), retrieval.notes["skipped_k"]) == ({"top1": 1.0}, [5, 10, 20, 50])
     votes = score(
@@ -86,7 +64,7 @@ def test_a_gallery_of_fewer_than_k_videos_leaves_k_out_and_says_so():
 
 def test_votes_without_splits_leave_the_video_itself_out():
     """Two videos lie together, of different classes: each would find itself, and finds the other."""
-    vectors, videos = circle([0.0, 0.01, 1.5, 1.52]), labelled("abaa", [None] * 4)
+    vectors, videos = circle([0.0, 0.01, 1.5, 1.52]), labelled_by("abaa", [None] * 4)
     found = score(NearestNeighboursProtocol(name="k", description="", num_neighbours=(1,)), vectors, videos, seed=0)
     assert (found.numbers["k1"], found.notes["num_queries"], found.notes["num_gallery"]) == (0.5, 4, 3)
 
@@ -111,31 +89,6 @@ def test_features_that_are_not_finite_are_refused():
 
 def config(*protocols: str, **changes: Any) -> FrozenEvaluationConfig:
     return FrozenEvaluationConfig(model="random:tiny", protocol=protocols or ("retrieval",), **changes)
-
-
-@pytest.mark.parametrize(
-    ("labels", "splits", "protocol", "message"),
-    [
-        ([None] * 3, [None] * 3, "retrieval", "0 of the 3 videos of /data/set have a label; accepted are"),
-        (["a", "b", None], ["train", "train", "test"], "retrieval", "not both 'train' and 'test' have one"),
-        (["a", "b"], ["train", "val"], "retrieval", "has no split 'test'; accepted .* are train, val"),
-        (["a", "b", "a"], [None] * 3, "linear_probe", "'linear_probe' fits .* has no splits"),
-        (["a", "b", "a"], [None] * 3, "few_labels", "'few_labels' fits .* has no splits"),
-        (["a", "a", "a"], [None] * 3, "knn", "2 or more"),
-    ],
-)
-def test_a_data_set_that_cannot_answer_is_refused(labels, splits, protocol, message):
-    """Before any video is read, with what is missing and what would do."""
-    with pytest.raises(ValueError, match=message):
-        labelled_videos(config(protocol), dataset(labels, splits))
-
-
-def test_other_splits_are_taken_by_name():
-    """Kinetics calls its test videos `val`."""
-    data = dataset(["a", "b", "a"], ["train", "train", "val"])
-    found = labelled_videos(config(data=EvaluationData(query_split="val")), data)
-    assert found.is_query is not None
-    assert (found.is_query.tolist(), found.setting) == ([False, False, True], "gallery train, queries val")
 
 
 def test_protocols_keep_the_name_that_they_were_asked_for_by():
@@ -168,7 +121,7 @@ def test_protocols_that_see_the_same_share_it():
 def test_metrics_stand_beside_mean_and_deviation_of_random_encoders():
     """1 and 0 make 0.5 and 0.5."""
     scores = [Score(numbers={"top1": value}, notes={"skipped_k": [50]}) for value in (0.75, 1.0, 0.0)]
-    result = ProtocolResult(stamp="how", score=scores[0], random=scores[1:], num_damaged=2)
+    result = ProtocolResult(stamp="how", score=scores[0], random=scores[1:], damaged=[{"video_index": 3}] * 2)
     assert metrics({"retrieval": result}) == {
         "evaluation/retrieval_top1": 0.75,
         "evaluation/random/retrieval_top1": 0.5,
@@ -185,6 +138,7 @@ def test_metrics_stand_beside_mean_and_deviation_of_random_encoders():
     assert lines[0] == "model on data"
     assert lines[2].split() == ["retrieval", "top1", "75.0%", "50.0%", "±", "50.0%"]
     assert "fewer videos than k = 50" in lines[3]
+    assert "without 2 damaged videos" in lines[4]
     assert lines[-1].strip() == "retrieval: how"
 
 
@@ -193,7 +147,7 @@ def test_no_number_takes_the_name_of_another():
     vectors, videos = two_classes(80)
     one = score(FROZEN_PROTOCOLS["few_labels"], vectors, videos, seed=0)
     spread = Score(numbers=dict.fromkeys(one.numbers, 0.5), notes={})
-    found = metrics({"few_labels": ProtocolResult(stamp="", score=one, random=[one, spread], num_damaged=0)})
+    found = metrics({"few_labels": ProtocolResult(stamp="", score=one, random=[one, spread])})
     assert len(found) == 3 * len(one.numbers) == 12
     assert found["evaluation/random/few_labels_1_percent_top1_std"] == pytest.approx(0.25)
     assert found["evaluation/few_labels_1_percent_top1_draw_std"] == 0.0

@@ -29,9 +29,10 @@ from rspnet_platform.inference.frozen_evaluation_features import (
     compute_features,
 )
 from rspnet_platform.inference.frozen_evaluation_report import ProtocolResult, metrics, table
-from rspnet_platform.inference.frozen_evaluation_scores import feature_kind, needs_splits, score
+from rspnet_platform.inference.frozen_evaluation_scores import check_labels, feature_kind, score
 from rspnet_platform.inference.model_reference import LoadedModel, load_model, weights_sha256
 from rspnet_platform.inference.retrieval_evaluation import RANDOM_PREFIX, TRAINED, LabelledVideos
+from rspnet_platform.inference.unread_videos import check_unread
 from rspnet_platform.provenance import code_commit
 from rspnet_platform.shards.dataset import ShardedDataset, open_dataset
 from rspnet_platform.stream.damage import DamageLedger
@@ -111,12 +112,11 @@ def labelled_videos(config: FrozenEvaluationConfig, dataset: ShardedDataset) -> 
         )
     if len(labelled.class_names) < 2:
         raise ValueError(f"all labelled videos are of the classes {labelled.class_names}; accepted are 2 or more")
-    refused = [name for name, protocol in config.protocols.items() if needs_splits(protocol)]
-    if labelled.is_query is None and refused:
-        raise ValueError(
-            f"protocol {refused[0]!r} fits a classifier to one split and scores it on another, and the data set "
-            f"{redact(dataset.uri)} has no splits; accepted without them are retrieval and knn"
-        )
+    try:
+        for name, protocol in config.protocols.items():
+            check_labels(name, protocol, labelled, seed=config.seed)
+    except ValueError as error:
+        raise ValueError(f"{redact(dataset.uri)}: {error}") from error
     return labelled
 
 
@@ -132,7 +132,7 @@ def encoders_of(model: LoadedModel, num_random_encoders: int) -> dict[str, Video
 
 
 def compute(question: Question) -> dict[FeatureKind, KindOfFeatures]:
-    """On Ray, which is started and ended."""
+    """On Ray, which is started and ended. Raises ValueError where too many videos are damaged."""
     config, labelled = question.config, question.labelled
     kinds = list(dict.fromkeys(feature_kind(protocol) for protocol in config.protocols.values()))
     runtime.connect()
@@ -146,8 +146,8 @@ def compute(question: Question) -> dict[FeatureKind, KindOfFeatures]:
             num_videos=len(labelled.video_indices),
         )
         say(
-            f"reading {len(labelled.video_indices)} labelled videos for {len(config.protocols)} protocols and "
-            f"{len(question.encoders)} encoders"
+            f"reading {len(labelled.video_indices)} labelled videos of {len(question.dataset.videos)} for "
+            f"{len(config.protocols)} protocols and {len(question.encoders)} encoders"
         )
         with tempfile.TemporaryDirectory(prefix="rspnet-") as folder:
             source = FeatureSource(
@@ -159,9 +159,22 @@ def compute(question: Question) -> dict[FeatureKind, KindOfFeatures]:
                 cpus_per_decode_task=config.cpus_per_decode_task,
                 decoder=config.data.decoder,
             )
-            return compute_features(source, question.encoders, kinds)
+            features = compute_features(source, question.encoders, kinds)
     finally:
         runtime.disconnect()
+    check_damage(question, features)
+    return features
+
+
+def check_damage(question: Question, features: Mapping[FeatureKind, KindOfFeatures]) -> None:
+    """Raises ValueError where more videos are damaged than `data.max_damaged_fraction` allows."""
+    for kind in features.values():
+        check_unread(
+            question.dataset,
+            kind.damaged,
+            num_asked=len(question.labelled.video_indices),
+            max_damaged_fraction=question.config.data.max_damaged_fraction,
+        )
 
 
 def protocol_result(question: Question, name: str, features: KindOfFeatures) -> ProtocolResult:
@@ -176,7 +189,7 @@ def protocol_result(question: Question, name: str, features: KindOfFeatures) -> 
         stamp=f"{protocol.name} ({protocol.stamp}; {clip_stamp(question.encoder_input)}); {found.setting}",
         score=scores.pop(TRAINED),
         random=list(scores.values()),
-        num_damaged=len(question.labelled.video_indices) - len(found.video_indices),
+        damaged=features.damaged,
     )
 
 
@@ -191,6 +204,7 @@ def answer(question: Question, results: Mapping[str, ProtocolResult]) -> dict[st
     """What the job prints, but for the run that it becomes."""
     labelled, dataset = question.labelled, question.dataset
     asked = labelled.labels if labelled.is_query is None else labelled.labels[labelled.is_query]
+    damaged = {entry["video_index"]: entry for result in results.values() for entry in result.damaged}
     return {
         "model": question.model.reference,
         "model_sha256": question.model.sha256,
@@ -200,9 +214,12 @@ def answer(question: Question, results: Mapping[str, ProtocolResult]) -> dict[st
         "dataset_sha256": dataset.description.manifest_sha256,
         "dataset_version": dataset.description.version,
         "setting": labelled.setting,
+        "num_videos": len(dataset.videos),
         "num_labelled_videos": len(labelled.labels),
+        "num_queries_without_class": labelled.num_without_class,
         "num_classes": len(labelled.class_names),
         "largest_class_fraction": float(np.bincount(asked).max() / len(asked)),
+        "damaged_videos": [damaged[index] for index in sorted(damaged)],
         "protocols": {name: result.to_json() for name, result in results.items()},
     }
 

@@ -16,7 +16,7 @@ from rspnet_core.evaluation.probe_protocols import (
 )
 from rspnet_core.evaluation.retrieval_protocol import RETRIEVAL_PROTOCOLS, RetrievalProtocol
 from rspnet_platform.inference.model_reference import MODEL_REFERENCE_HELP
-from rspnet_platform.stream.data_config import Decoder
+from rspnet_platform.stream.data_config import Decoder, check_max_damaged_fraction
 from rspnet_platform.tracking.tracking_config import TrackingConfig
 
 FrozenProtocol = RetrievalProtocol | NearestNeighboursProtocol | LinearProbeProtocol | FewLabelsProtocol
@@ -50,10 +50,13 @@ class EvaluationData:
     """The videos that are looked among and that classifiers are fitted to."""
     query_split: str = "test"
     """The videos that numbers are of. In a data set without splits each video is looked for among all others."""
+    max_damaged_fraction: float = 0.01
+    """Of the labelled videos, rounded up: more that cannot be read are an error. Fewer are left out and listed."""
     decoder: Decoder | None = None
     """How a data set of the profile original is decoded; pyav by default."""
 
     def __post_init__(self) -> None:
+        check_max_damaged_fraction(self.max_damaged_fraction)
         if self.gallery_split == self.query_split:
             raise ValueError(f"gallery_split and query_split are both {self.query_split!r}; accepted are two splits")
 

@@ -25,6 +25,7 @@ from rspnet_core.sampling.views import CentreView
 from rspnet_platform.cpu_threads import use_all_cores_of
 from rspnet_platform.inference.embedding_actor import MAX_CLIPS_AT_ONCE, EmbeddingResources, num_videos_per_block
 from rspnet_platform.inference.encoder_card import EncoderInput
+from rspnet_platform.inference.unread_videos import unread_videos
 from rspnet_platform.shards.dataset import ShardedDataset
 from rspnet_platform.stream.clip_dataset import clip_dataset
 from rspnet_platform.stream.clip_decoding import SampleRecipe
@@ -53,10 +54,12 @@ class FeatureKind:
 
 @dataclass(frozen=True, kw_only=True)
 class KindOfFeatures:
-    """`video_indices` ascending; `of_encoder` by name, float32 [num_videos, numbers]. Damaged videos are missing."""
+    """`video_indices` ascending; `of_encoder` by name, float32 [num_videos, numbers]. `damaged` are the videos that are
+    missing, as `unread_videos` lists them."""
 
     video_indices: np.ndarray
     of_encoder: Mapping[str, np.ndarray]
+    damaged: Sequence[dict[str, Any]] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +89,13 @@ def compute_features(
             raise ValueError(f"none of the {num_videos} videos of {source.dataset.uri} can be read: all are damaged")
         found = np.concatenate([batch["video_index"] for batch in batches])
         order = np.argsort(found)
+        damaged = unread_videos(source.dataset, source.video_indices, found, source.damage)
         for pooling in poolings:
             names = {name: column(name, pooling) for name in encoders}
             result[FeatureKind(windows=windows, pooling=pooling)] = KindOfFeatures(
                 video_indices=found[order],
                 of_encoder={name: np.concatenate([b[of] for b in batches])[order] for name, of in names.items()},
+                damaged=damaged,
             )
     return result
 

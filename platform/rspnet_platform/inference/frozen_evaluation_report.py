@@ -12,12 +12,12 @@ from rspnet_platform.inference.frozen_evaluation_scores import DRAW_STD, Score
 @dataclass(frozen=True, kw_only=True)
 class ProtocolResult:
     """The encoder's score under one protocol beside those of random encoders; `stamp` is all that decides them.
-    `num_damaged` labelled videos could not be read."""
+    `damaged` are the labelled videos that could not be read: video_index, video_id, error."""
 
     stamp: str
     score: Score
     random: Sequence[Score]
-    num_damaged: int
+    damaged: Sequence[Mapping[str, Any]] = ()
 
     def random_numbers(self, name: str) -> np.ndarray:
         return np.array([score.numbers[name] for score in self.random])
@@ -34,7 +34,7 @@ class ProtocolResult:
                 }
                 for name in self.score.numbers
             },
-            "num_damaged_videos": self.num_damaged,
+            "num_damaged_videos": len(self.damaged),
             **self.score.notes,
         }
 
@@ -69,7 +69,7 @@ def table(results: Mapping[str, ProtocolResult], title: str, num_random: int) ->
         skipped = result.score.notes.get("skipped_k")
         if isinstance(skipped, list) and skipped:
             lines.append(f"  {shown:<28}fewer videos than k = {', '.join(map(str, skipped))}")
-        if result.num_damaged:
-            lines.append(f"  {'':<28}without {result.num_damaged} damaged videos")
+        if result.damaged:
+            lines.append(f"  {'':<28}without {len(result.damaged)} damaged videos")
     lines += [f"  {protocol}: {result.stamp}" for protocol, result in results.items()]
     return "\n".join(lines)

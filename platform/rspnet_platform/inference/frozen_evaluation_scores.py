@@ -1,12 +1,20 @@
 """A protocol's numbers out of features: the same function for the encoder and for random ones beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from rspnet_core.evaluation.linear_probe import LabelledFeatures, ProbeResult, few_label_probes, linear_probe
+from rspnet_core.evaluation.label_subsets import TooFewSourcesError
+from rspnet_core.evaluation.linear_probe import (
+    LabelledFeatures,
+    ProbeResult,
+    few_label_probes,
+    held_out_part,
+    linear_probe,
+)
 from rspnet_core.evaluation.nearest_neighbours import neighbour_classes
 from rspnet_core.evaluation.probe_protocols import (
     PROBE_NUM_CLIPS,
@@ -39,6 +47,38 @@ def feature_kind(protocol: FrozenProtocol) -> FeatureKind:
     return FeatureKind(windows=Windows(windowing=protocol.windowing, num_clips=num_clips), pooling=protocol.pooling)
 
 
+def check_labels(name: str, protocol: FrozenProtocol, labelled: LabelledVideos, *, seed: int) -> None:
+    """Raises ValueError for labels that the protocol, which goes by `name`, cannot do with. Costs no features."""
+    if not needs_splits(protocol):
+        return
+    if labelled.is_query is None:
+        raise ValueError(
+            f"protocol {name!r} fits a classifier to one split and scores it on another, and the data set has no "
+            "splits; accepted without them are retrieval and knn"
+        )
+    known = np.flatnonzero(~labelled.is_query)
+    if len(classes := np.unique(labelled.labels[known])) < 2:
+        raise ValueError(
+            f"all labelled videos of the split {labelled.gallery_split!r} are of the class "
+            f"{labelled.class_names[classes[0]]!r}; accepted for protocol {name!r} are 2 classes or more"
+        )
+    if isinstance(protocol, LinearProbeProtocol):
+        with naming_the_class(name, labelled):
+            held_out_part(labelled.labels[known], labelled.sources[known].tolist(), protocol, seed=seed)
+
+
+@contextmanager
+def naming_the_class(name: str, labelled: LabelledVideos) -> Iterator[None]:
+    try:
+        yield
+    except TooFewSourcesError as error:
+        raise ValueError(
+            f"protocol {name!r} chooses its penalty on training videos of other sources than it is fitted to, and the "
+            f"{error.num_videos} of class {labelled.class_names[error.class_number]!r} have too few; accepted are "
+            "classes of two sources or more, or the other protocols"
+        ) from error
+
+
 def needs_splits(protocol: FrozenProtocol) -> bool:
     """A classifier that is fitted to videos says nothing about the very same ones."""
     return isinstance(protocol, LinearProbeProtocol | FewLabelsProtocol)
@@ -64,7 +104,8 @@ def score(protocol: FrozenProtocol, vectors: np.ndarray, labelled: LabelledVideo
         return _votes(protocol, features, labelled)
     train, test = sides(features, labelled)
     if isinstance(protocol, LinearProbeProtocol):
-        return _probe(linear_probe(train, test, protocol, seed=seed))
+        with naming_the_class(protocol.name, labelled):  # damaged videos may leave a class with fewer sources
+            return _probe(linear_probe(train, test, protocol, seed=seed))
     return _few_labels(few_label_probes(train, test, protocol, seed=seed))
 
 

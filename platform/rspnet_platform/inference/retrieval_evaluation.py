@@ -71,9 +71,19 @@ class LabelledVideos:
     @property
     def setting(self) -> str:
         """Who is looked for among whom, for the protocol that stands beside each number."""
+        setting = f"gallery {self.gallery_split}, queries {self.query_split}"
         if self.is_query is None:
-            return "each video against all others (no train and test splits)"
-        return f"gallery {self.gallery_split}, queries {self.query_split}"
+            setting = "each video against all others (no train and test splits)"
+        if num_missed := self.num_without_class:
+            setting += f", of which {num_missed} have a class that no other video has and count as misses"
+        return setting
+
+    @property
+    def num_without_class(self) -> int:
+        """Queries whose class none of the videos has that they are looked for among: nothing can find them."""
+        if self.is_query is None:
+            return int((np.bincount(self.labels) == 1).sum())
+        return int((~np.isin(self.labels[self.is_query], self.labels[~self.is_query])).sum())
 
 
 def evaluate_retrieval(

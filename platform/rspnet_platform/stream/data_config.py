@@ -44,7 +44,11 @@ class DataConfig:
         for name in ("num_row_groups_per_window", "num_samples_per_visit"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; accepted are numbers from 1 on")
-        if not 0 <= self.max_damaged_fraction <= 1:
-            raise ValueError(f"max_damaged_fraction is {self.max_damaged_fraction}; accepted are numbers from 0 to 1")
+        check_max_damaged_fraction(self.max_damaged_fraction)
         if self.decoder is not None and self.decoder not in get_args(Decoder):
             raise ValueError(f"decoder is {self.decoder!r}; accepted are {', '.join(get_args(Decoder))}, or none")
+
+
+def check_max_damaged_fraction(fraction: float) -> None:
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"max_damaged_fraction is {fraction}; accepted are numbers from 0 to 1")
