@@ -6,7 +6,7 @@ import numpy as np
 
 
 class TooFewSourcesError(ValueError):
-    """The class `class_number`, the first such, cannot be both trained on and held out: of `num_videos` videos in all."""
+    """`class_number`: of the first class that cannot be both trained on and held out; it has `num_videos` videos."""
 
     def __init__(self, class_number: int, num_videos: int) -> None:
         super().__init__(
