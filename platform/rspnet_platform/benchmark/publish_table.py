@@ -48,7 +48,7 @@ def heading(
             f"({dataset.description.manifest_sha256[:12]}), {len(trained[0].stream.plan.video_indices)} videos "
             f"to train on"
         ),
-        budget=f"{training.num_epochs} epochs each, on {scaling.num_workers} worker(s)",
+        budget=f"Epochs of each run: {training.num_epochs}; workers: {scaling.num_workers}",
         stamps={of.row: of.stamps for of in scores},
         stopped=stopped,
         num_damaged=max(of.num_damaged for of in scores),

@@ -23,10 +23,13 @@ class Kind:
 
     @property
     def label(self) -> str:
-        """Of the row of its random initialisations."""
+        """Of the row of its random initialisations: all that may differ between the kinds of one benchmark."""
         shown = self.encoder_input
         stride = f" at stride {shown.frame_stride}" if shown.frame_stride > 1 else ""
-        return f"{RANDOM} ({self.encoder}, {shown.num_frames_per_clip} frames of {shown.crop_size}{stride})"
+        return (
+            f"{RANDOM} ({self.encoder}, {shown.num_frames_per_clip} frames of {shown.crop_size}{stride}, "
+            f"{shown.normalisation} colours)"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ Column = tuple[str, str]
 @dataclass(frozen=True, kw_only=True)
 class Cell:
     """One number of one row: `values` over seeds. `is_above_random`: the lowest is above the highest of the random
-    initialisations of its kind; None for these themselves."""
+    initialisations of its kind; None for these themselves, and where there are too few seeds to say."""
 
     values: tuple[float, ...]
     is_above_random: bool | None
@@ -94,8 +94,11 @@ def columns(scores: Sequence[EncoderScores]) -> list[Column]:
 
 
 def cell(of_row: Sequence[EncoderScores], random: Sequence[EncoderScores] | None, column: Column) -> Cell:
+    """One seed alone is above nothing: with three random initialisations that is chance one time in four."""
     values = values_of(of_row, column)
-    return Cell(values=values, is_above_random=None if random is None else min(values) > max(values_of(random, column)))
+    if random is None or min(len(of_row), len(random)) < 2:
+        return Cell(values=values, is_above_random=None)
+    return Cell(values=values, is_above_random=min(values) > max(values_of(random, column)))
 
 
 def values_of(scores: Sequence[EncoderScores], column: Column) -> tuple[float, ...]:

@@ -30,8 +30,8 @@ def markdown(rows: Sequence[Row], heading: Heading) -> str:
         "",
         f"{heading.dataset}. {heading.budget}.",
         "",
-        f"Percent; mean ± standard deviation over {' or '.join(map(str, num_seeds))} seeds. `*`: every seed is above "
-        "every random initialisation.",
+        f"Percent; mean ± standard deviation; seeds: {' or '.join(map(str, num_seeds))}. `*`: every seed, of two or "
+        "more, is above every random initialisation.",
         "",
         *_grid(rows, headlines(rows), with_cost=True),
     ]
