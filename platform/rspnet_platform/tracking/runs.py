@@ -55,6 +55,19 @@ def end_run(tracking_uri: str, run_id: str, status: RunStatus) -> None:
     tracking_client(tracking_uri).set_terminated(run_id, status=status)
 
 
+def end_children(tracking_uri: str, parent_id: str, status: RunStatus) -> int:
+    """Closes the runs below `parent_id` that are still open, and returns how many: whoever opened them was killed."""
+    client = tracking_client(tracking_uri)
+    experiment_id = client.get_run(parent_id).info.experiment_id
+    open_below = f"tags.`mlflow.parentRunId` = '{parent_id}' and attributes.status = 'RUNNING'"
+    num_closed = 0
+    while page := client.search_runs([experiment_id], open_below):
+        for run in page:
+            client.set_terminated(run.info.run_id, status=status)
+        num_closed += len(page)
+    return num_closed
+
+
 def set_tags(tracking_uri: str, run_id: str, tags: Mapping[str, object]) -> None:
     """Sets or replaces tags of a run; secrets among them are hidden."""
     client = tracking_client(tracking_uri)
