@@ -13,6 +13,7 @@ from rspnet_platform.finetune.finetune_config import FinetuneConfig
 from rspnet_platform.finetune.recognition_loop_task import RecognitionLoopTask
 from rspnet_platform.finetune.recognition_videos import RecognitionVideos
 from rspnet_platform.finetune.scoring import VideoProbabilities, score_videos
+from rspnet_platform.inference.unread_videos import check_unread, unread_videos
 from rspnet_platform.run import Run
 from rspnet_platform.stream.training_dataset import TrainingStream
 from rspnet_platform.train.launch import plan_stream
@@ -57,7 +58,8 @@ class RecognitionRun:
         num_crops: NumCrops,
         use_gpu: bool,
     ) -> VideoProbabilities:
-        return score_videos(
+        """Raises ValueError where more of these videos are damaged than `data.max_damaged_fraction` allows."""
+        scored = score_videos(
             self.run.dataset,
             video_indices,
             networks,
@@ -69,6 +71,13 @@ class RecognitionRun:
             cpus_per_decode_task=self.run.config.scaling.cpus_per_decode_task,
             use_gpu=use_gpu,
         )
+        check_unread(
+            self.run.dataset,
+            unread_videos(self.run.dataset, video_indices, scored.video_indices, self.stream.damage),
+            num_asked=len(video_indices),
+            max_damaged_fraction=self.run.config.data.max_damaged_fraction,
+        )
+        return scored
 
 
 def plan_run(run: Run[FinetuneConfig], videos: RecognitionVideos, weights_uri: str | None) -> RecognitionRun:

@@ -1,11 +1,9 @@
 """Every video of a data set through a frozen encoder, into Parquet files; what is finished stays finished."""
 
-import sys
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from rspnet_platform import runtime, storage
 from rspnet_platform.command_line import say
@@ -19,6 +17,7 @@ from rspnet_platform.inference.embedding_actor import (
 from rspnet_platform.inference.embedding_clips import embedding_recipe
 from rspnet_platform.inference.embedding_config import EmbedConfig
 from rspnet_platform.inference.embedding_parts import EMBEDDING, EmbeddingParts, PartsLeft, in_parts
+from rspnet_platform.inference.embedding_progress import progress_bar
 from rspnet_platform.inference.embedding_request import EmbeddingRequest
 from rspnet_platform.inference.model_reference import LoadedModel, load_model
 from rspnet_platform.shards.dataset import ShardedDataset, open_dataset
@@ -172,18 +171,3 @@ def damaged_videos(parts: EmbeddingParts) -> list[dict[str, Any]]:
         {name: entry[name] for name in ("video_index", "video_id", "error")}
         for entry in with_video_ids(entries, parts.dataset.videos)
     ]
-
-
-def progress_bar(num_videos: int, num_left: int) -> tqdm:
-    """On a terminal a bar, elsewhere a line now and then; what was done before counts as done and not as fast."""
-    interval = 0.5 if sys.stderr.isatty() else 15.0
-    return tqdm(
-        desc="embedding",
-        unit="video",
-        total=num_videos,
-        initial=num_videos - num_left,
-        mininterval=interval,
-        maxinterval=2 * interval,
-        file=sys.stderr,
-        dynamic_ncols=True,
-    )

@@ -24,6 +24,7 @@ from rspnet_core.sampling.half_overlapping import HalfOverlappingSampler, num_wi
 from rspnet_core.sampling.views import CentreView
 from rspnet_platform.cpu_threads import use_all_cores_of
 from rspnet_platform.inference.embedding_actor import MAX_CLIPS_AT_ONCE, EmbeddingResources, num_videos_per_block
+from rspnet_platform.inference.embedding_progress import progress_bar
 from rspnet_platform.inference.encoder_card import EncoderInput
 from rspnet_platform.inference.unread_videos import unread_videos
 from rspnet_platform.shards.dataset import ShardedDataset
@@ -83,7 +84,11 @@ def compute_features(
     result: dict[FeatureKind, KindOfFeatures] = {}
     for windows in sorted({kind.windows for kind in kinds}):
         poolings: tuple[Pooling, ...] = tuple(dict.fromkeys(kind.pooling for kind in kinds if kind.windows == windows))
-        batches = [batch for part in passes(source, windows) for batch in _batches(source, part, on_ray, poolings)]
+        batches = []
+        with progress_bar(len(source.video_indices), len(source.video_indices)) as bar:
+            for batch in (of for part in passes(source, windows) for of in _batches(source, part, on_ray, poolings)):
+                batches.append(batch)
+                bar.update(len(batch["video_index"]))
         if not batches:
             num_videos = len(source.video_indices)
             raise ValueError(f"none of the {num_videos} videos of {source.dataset.uri} can be read: all are damaged")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from rspnet_core.encoders import check_encoder_name
@@ -24,6 +25,12 @@ ENCODER_PREFIX = "encoder."
 PARTS_OF_PUBLISHED_FILES = ("model", "state_dict", "model_state")
 SLOWFAST_COLOURS = ("slow_r50", "mvit_v1_b", "mvit_v2_s")
 """Trained on colours normalised as SlowFast's code does; the other published ones on ImageNet's, or close to it."""
+NUMPY_NUMBERS: list[Any] = [
+    *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    np.dtype,
+    *(type(np.dtype(name)) for name in ("bool", "int32", "int64", "float32", "float64")),
+]
+"""A loss or an accuracy that other code kept beside its tensors: they run nothing where they are read."""
 
 
 def encoder_of_run(reference: str) -> LoadedParts:
@@ -123,7 +130,7 @@ def read_tensors(path: Path) -> Mapping[str, Any]:
     """Tensors and plain values of a file that `torch.save` wrote. ValueError for anything else: what would have to be
     unpickled is not."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.serialization.safe_globals(NUMPY_NUMBERS):
             warnings.simplefilter("ignore")  # of pickle protocols
             content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
