@@ -50,7 +50,7 @@ def runtime_environment() -> dict:
     return {
         "py_modules": [str(package) for package in packages],
         "excludes": ["**/__pycache__"],
-        "worker_process_setup_hook": "rspnet_platform.worker_setup.quiet_ray",
+        "worker_process_setup_hook": "rspnet_platform.worker_setup.set_up_worker",
         # Training on CPUs shares them with decoding: threads that spin while they wait take what the others need.
         "env_vars": {"OMP_WAIT_POLICY": "PASSIVE"} | said_to_workers(),
     }

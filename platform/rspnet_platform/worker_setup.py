@@ -1,4 +1,4 @@
-"""What each of our Ray processes does first: leave out what Ray says without need."""
+"""What each of our Ray processes does first: know its own cluster, and leave out what Ray says without need."""
 
 import logging
 import os
@@ -26,6 +26,13 @@ TELL_WHERE_TASKS_FAILED = (
     "ray.train.v2._internal.execution.controller.controller",
 )
 """With a traceback each. For a store that stays away it says nothing that the job's own error does not."""
+
+
+def set_up_worker() -> None:
+    """Runs in each worker when it starts."""
+    # Ray's State API would look for any Ray on this machine, and end with an error in a thread where there are two.
+    os.environ.setdefault("RAY_ADDRESS", ray.get_runtime_context().gcs_address)
+    quiet_ray()
 
 
 def quiet_ray() -> None:
