@@ -26,6 +26,11 @@ ENVIRONMENT = {
 }
 
 
+RESOURCES = {"CPU": 0, "memory": 1}
+"""Of the process that waits for a trial: nothing, but Tune asks for something. What the trial itself takes, Tune does
+not see."""
+
+
 class RecordingSearcher(Searcher):
     """Hands Tune the trials of `numbers`, each from its record, or from `create` where it has none yet, and enters into
     the records what Tune is told."""
@@ -102,7 +107,7 @@ def tune_trials(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tuner = tune.Tuner(
-            tune.with_resources(tune.with_parameters(run_trial, launch=launch), {"CPU": 0}),
+            tune.with_resources(tune.with_parameters(run_trial, launch=launch), RESOURCES),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 scheduler=asha,
