@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from rspnet_platform.finetune.scoring import MAX_CLIPS_AT_ONCE, score_clips, score_videos
+from rspnet_platform.finetune.clip_scores import MAX_CLIPS_AT_ONCE, score_clips
+from rspnet_platform.finetune.scoring import score_videos
 from rspnet_platform.shards.dataset import ShardedDataset
 from rspnet_platform.shards.packet_reader import read_planes
 from rspnet_platform.shards.row_groups import EncodedVideo, read_videos

@@ -1,7 +1,5 @@
 """An encoder's way into the registry and out again."""
 
-import ast
-import importlib.metadata
 import json
 import os
 import shutil
@@ -20,6 +18,7 @@ from rspnet_platform.tracking import promotion, pyfunc_package, registry, runs
 from rspnet_platform.tracking.client import tracking_client
 
 from tests.small_encoder import CARD
+from tests.third_party_imports import third_party_imports
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
@@ -130,20 +129,6 @@ print(json.dumps({
     "code": [str(m.__file__) for name, m in list(sys.modules.items()) if name.startswith("rspnet_")],
 }))
 """
-
-
-def third_party_imports(files: list[str]) -> set[str]:
-    """Distributions that these files import at their top level."""
-    names = set()
-    for file in files:
-        for node in ast.parse(Path(file).read_text()).body:
-            if isinstance(node, ast.Import):
-                names |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                names.add(str(node.module))
-    distributions = importlib.metadata.packages_distributions()
-    packages = {name.split(".")[0] for name in names}
-    return {distributions[name][0] for name in packages if name in distributions} - {"rspnet"}
 
 
 def test_better_version_becomes_champion(tracking_uri: str) -> None:

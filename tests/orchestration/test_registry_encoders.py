@@ -55,14 +55,14 @@ def test_video_that_cannot_be_embedded_is_named(videos: list[Path], tmp_path: Pa
     """Damaged, missing and too short videos are errors with their place in the list."""
     (tmp_path / "broken.mp4").write_bytes(b"not a video")
     embedder = VideoEmbedder(build_seeded("tiny", 3), CARD)
-    with pytest.raises(ValueError, match=r"video 1, '.*broken\.mp4', cannot be embedded: unreadable"):
+    with pytest.raises(ValueError, match=r"video 1, '.*broken\.mp4', cannot be read: unreadable"):
         embedder.embed([videos[0], tmp_path / "broken.mp4"])
-    with pytest.raises(ValueError, match="video 0, of 11 bytes, cannot be embedded"):
+    with pytest.raises(ValueError, match="video 0, of 11 bytes, cannot be read"):
         embedder.embed([b"not a video"])
     with pytest.raises(FileNotFoundError, match=r"video 0, '.*missing\.mp4', does not exist"):
         embedder.embed([tmp_path / "missing.mp4"])
     strict = replace(CARD, input=replace(CARD.input, past_the_end="reject", frame_stride=8))
-    with pytest.raises(ValueError, match="cannot be embedded: a clip of 4 frames at stride 8"):
+    with pytest.raises(ValueError, match="cannot be read: a clip of 4 frames at stride 8"):
         VideoEmbedder(build_seeded("tiny", 3), strict).embed([videos[0]])
     with pytest.raises(ValueError, match="feature_dim 64"):
         VideoEmbedder(build_seeded("tiny", 3), replace(CARD, feature_dim=64))

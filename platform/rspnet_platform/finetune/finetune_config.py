@@ -9,6 +9,7 @@ from rspnet_core.recognition.recognition_config import RecognitionConfig
 from rspnet_core.recognition.square_crops import NumCrops
 from rspnet_platform.config import TrainingRunConfig
 from rspnet_platform.inference.model_reference import MODEL_REFERENCE_HELP
+from rspnet_platform.tracking.tracking_config import TrackingConfig
 
 SEEDS_HELP = "A run for each, on each data set; none takes training.seed alone. More may be added to a name later."
 MORE_SPLITS_HELP = (
@@ -54,6 +55,11 @@ def check_num_clips(place: str, num_clips: int) -> None:
         raise ValueError(f"{place}.num_clips_per_crop is {num_clips}; accepted are whole numbers from 1 on")
 
 
+def classifier_tracking() -> TrackingConfig:
+    """Classifiers are registered under a name of their own: what encoders go by would no longer embed."""
+    return TrackingConfig(model_name="rspnet-classifier")
+
+
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig(TrainingRunConfig):
     """One run for each seed on each data set, under one name; those that have finished are not run again."""
@@ -64,6 +70,7 @@ class FinetuneConfig(TrainingRunConfig):
     task: RecognitionConfig = field(default_factory=RecognitionConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     test: HeldOutTestConfig = field(default_factory=HeldOutTestConfig)
+    tracking: TrackingConfig = field(default_factory=classifier_tracking)
 
     def __post_init__(self) -> None:
         for name in ("seeds", "more_splits"):

@@ -10,13 +10,13 @@ import ray
 import ray.data
 import torch
 
-from rspnet_core.augmentation import to_clips
 from rspnet_core.normalisation import NormalisationName
 from rspnet_core.recognition.clip_samplers import EvaluationClipSampler
 from rspnet_core.recognition.recognition import Recognition
 from rspnet_core.recognition.recognition_config import RecognitionConfig
 from rspnet_core.recognition.square_crops import NumCrops, square_crops
 from rspnet_platform.cpu_threads import use_all_cores_of
+from rspnet_platform.finetune.clip_scores import score_clips
 from rspnet_platform.shards.dataset import ShardedDataset
 from rspnet_platform.stream.clip_dataset import clip_dataset
 from rspnet_platform.stream.clip_decoding import SampleRecipe
@@ -29,9 +29,6 @@ from rspnet_platform.stream.whole_dataset import WholeDataset
 MAX_VIDEOS_PER_BATCH = 8
 MAX_BYTES_PER_BATCH = 64 * 1024**2
 """Of uint8 planes: ten clips of 64 x 224 x 224 pixels are 48 MB."""
-
-MAX_CLIPS_AT_ONCE = 16
-"""In the network, and as float colours: a video has up to 30 of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,26 +53,6 @@ class ScoringActor:
         planes, numbers = (torch.from_numpy(batch[name].copy()) for name in ("planes", "view_numbers"))
         scores = score_clips(self.networks, planes, numbers, self.normalisation, self.device)
         return {"video_index": batch["video_index"], **{name: of.numpy() for name, of in scores.items()}}
-
-
-@torch.no_grad()
-def score_clips(
-    networks: Mapping[str, Recognition],
-    planes: torch.Tensor,
-    view_numbers: torch.Tensor,
-    normalisation: NormalisationName,
-    device: torch.device,
-) -> dict[str, torch.Tensor]:
-    """Each network's mean softmax over the clips and crops of each video: float32 [num_videos, num_classes], on the
-    CPU. `planes` and `view_numbers` are as in `ClipBatch`."""
-    num_videos, num_clips = planes.shape[:2]
-    parts: dict[str, list[torch.Tensor]] = {name: [] for name in networks}
-    pairs = zip(*(whole.flatten(0, 1).split(MAX_CLIPS_AT_ONCE) for whole in (planes, view_numbers)), strict=True)
-    for some_planes, some_numbers in pairs:
-        clips = to_clips(some_planes[:, None].to(device), some_numbers[:, None].to(device), normalisation)[:, 0]
-        for name, network in networks.items():
-            parts[name].append(network.probabilities(clips).cpu())
-    return {name: torch.cat(of).unflatten(0, (num_videos, num_clips)).mean(dim=1) for name, of in parts.items()}
 
 
 def score_videos(

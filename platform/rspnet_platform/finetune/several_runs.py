@@ -1,6 +1,6 @@
 """The main walk of fine-tuning: a run for each seed on each data set, one by one, and their mean and spread."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean, stdev
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from rspnet_platform import runtime, storage
 from rspnet_platform.command_line import say
 from rspnet_platform.config import flatten
+from rspnet_platform.finetune.classifier_publishing import register_classifier
 from rspnet_platform.finetune.finetune_config import FinetuneConfig
 from rspnet_platform.finetune.initial_encoder import (
     InitialEncoder,
@@ -65,7 +66,8 @@ def finetune(config: FinetuneConfig) -> dict[str, Any]:
             tags = {PARENT_TAG: parent_id, "model": initial.reference, "model_sha256": initial.sha256}
             results = finish_all(planned, results, tags)
         done = [result for result in results if result is not None]
-        return finish_parent(campaign, initial, parent_id, done)
+        registered = register_classifier(campaign.uri, planned, done, initial.reference)
+        return finish_parent(campaign, initial, parent_id, done, registered)
 
 
 def name_campaign(config: FinetuneConfig) -> Campaign:
@@ -154,7 +156,11 @@ def finish_all(
 
 
 def finish_parent(
-    campaign: Campaign, initial: InitialEncoder, parent_id: str, results: Sequence[dict[str, Any]]
+    campaign: Campaign,
+    initial: InitialEncoder,
+    parent_id: str,
+    results: Sequence[dict[str, Any]],
+    registered: Mapping[str, str],
 ) -> dict[str, Any]:
     metrics = mean_and_deviation(results)
     runs.log_metrics_once(campaign.tracking_uri, parent_id, len(results), metrics)
@@ -170,6 +176,8 @@ def finish_parent(
         "model_sha256": initial.sha256,
         "metrics": metrics,
         "protocol": results[0]["protocol"],
+        "model_uri": registered["model_uri"],
+        "model_alias": registered["model_alias"],
         "runs": list(results),
         "storage": campaign.uri,
         "tracking_uri": redact(campaign.tracking_uri),

@@ -1,9 +1,10 @@
 """Video files in, one embedding each out: frames, crops and colours as in training and evaluation."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,17 +46,12 @@ class VideoEmbedder:
         """
         embeddings = np.empty((len(videos), self._card.feature_dim), dtype=np.float32)
         for position, video in enumerate(videos):
-            embeddings[position] = self._embed_planes(self._planes(video, position))
+            planes = read_video(video, position, self._card.input.short_side, self._planes)
+            embeddings[position] = self._embed_planes(planes)
         return embeddings
 
-    def _planes(self, video: Video, position: int) -> np.ndarray:
-        name = _name(video, position)
-        try:
-            return clip_planes(lambda: _opened(video, self._card.input.short_side), self._card.input)
-        except FileNotFoundError as error:
-            raise FileNotFoundError(f"{name} does not exist") from error
-        except (VideoRefusedError, ValueError, OSError) as error:
-            raise ValueError(f"{name} cannot be embedded: {error}") from error
+    def _planes(self, open_frames: OpenFrames) -> np.ndarray:
+        return clip_planes(open_frames, self._card.input)
 
     def _embed_planes(self, planes: np.ndarray) -> np.ndarray:
         device = next(self._encoder.parameters()).device
@@ -64,6 +60,32 @@ class VideoEmbedder:
         with torch.inference_mode():
             clips = to_clips(batch, numbers, self._card.input.normalisation)
             return embed_videos(self._encoder, clips, self._card.input.pooling)[0].cpu().numpy()
+
+
+def read_video(
+    video: Video, position: int, short_side: int, planes_of: Callable[[OpenFrames], np.ndarray]
+) -> np.ndarray:
+    """What `planes_of` makes of the frames. Errors name the video, which is at `position` among those asked for."""
+    name = _name(video, position)
+    try:
+        return planes_of(lambda: _opened(video, short_side))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{name} does not exist") from error
+    except (VideoRefusedError, ValueError, OSError) as error:
+        raise ValueError(f"{name} cannot be read: {error}") from error
+
+
+def videos_of(model_input: Any) -> list[str | bytes]:
+    """A DataFrame's column, an array of one column, or a list: pyfunc hands on any of them."""
+    if hasattr(model_input, "to_numpy"):
+        model_input = model_input.to_numpy()
+    if isinstance(model_input, np.ndarray):
+        if model_input.ndim > 1 and model_input.shape[1] != 1:
+            raise ValueError(f"videos have {model_input.shape[1]} columns; accepted is one, of paths or of bytes")
+        model_input = model_input.ravel().tolist()
+    if isinstance(model_input, str | bytes) or not isinstance(model_input, Iterable):
+        model_input = [model_input]
+    return list(model_input)
 
 
 def clip_planes(open_frames: OpenFrames, config: EncoderInput) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The model registry: an encoder goes in with its card as a pyfunc, and comes out ready to fine-tune."""
+"""The model registry: models go in with their cards as pyfuncs, and an encoder comes out ready to fine-tune."""
 
 import re
 import tempfile
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rspnet_platform.inference.encoder_card import EncoderCard
 from rspnet_platform.tracking.client import tracking_client
-from rspnet_platform.tracking.pyfunc_package import save_pyfunc
+from rspnet_platform.tracking.pyfunc_package import PyfuncParts, encoder_outputs, save_pyfunc
 from rspnet_platform.tracking.redaction import redact, redact_values
 
 if TYPE_CHECKING:
@@ -40,25 +40,45 @@ def register_encoder(
     metrics: Mapping[str, float],
     tags: Mapping[str, object],
 ) -> RegisteredModel:
-    """Stores an encoder as a new version of `model_name`, linked to its run. No alias moves.
+    """Stores an encoder as `register_model` does; the card's method and protocol are tags too."""
+    from rspnet_platform.inference.encoder_files import save_encoder
+
+    parts = PyfuncParts(
+        name="encoder",
+        code="encoder_model.py",
+        save=lambda folder: save_encoder(folder, encoder, card),
+        outputs=lambda: encoder_outputs(card.feature_dim),
+    )
+    tags = {"method": card.method, "protocol": card.protocol, **tags}
+    return register_model(tracking_uri, run_id, model_name, parts, metrics, tags)
+
+
+def register_model(
+    tracking_uri: str,
+    run_id: str,
+    model_name: str,
+    parts: PyfuncParts,
+    metrics: Mapping[str, float],
+    tags: Mapping[str, object],
+) -> RegisteredModel:
+    """Stores a new version of `model_name`, linked to its run. No alias moves.
 
     Nothing of MLflow's fluent interface is used, so that no run is opened and no global state changed.
-    The version's tags are `tags` (method, recipe, dataset_sha256, code_commit, ...), the card's method and
-    protocol, and each metric as `metric.NAME`.
+    The version's tags are `tags` (protocol, recipe, dataset_sha256, code_commit, ...) and each metric as `metric.NAME`.
     """
     client = tracking_client(tracking_uri)
     run = client.get_run(run_id)
-    logged = client.create_logged_model(run.info.experiment_id, name="encoder", source_run_id=run_id)
+    logged = client.create_logged_model(run.info.experiment_id, name=parts.name, source_run_id=run_id)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            model_folder = save_pyfunc(Path(folder), run_id, logged.model_id, encoder, card)
+            model_folder = save_pyfunc(Path(folder), run_id, logged.model_id, parts)
             client.log_model_artifacts(logged.model_id, str(model_folder))
     except BaseException:
         client.finalize_logged_model(logged.model_id, "FAILED")
         raise
     client.finalize_logged_model(logged.model_id, "READY")
     _link_to_run(client, run_id, logged.model_id)
-    version_tags = redact_values({"method": card.method, "protocol": card.protocol, **tags})
+    version_tags = redact_values(tags)
     version_tags |= {METRIC_TAG_PREFIX + name: repr(float(value)) for name, value in metrics.items()}
     # A store without a server would look for models:/ID in the process's default store, not in its own.
     has_server = tracking_uri.startswith(("http://", "https://"))
@@ -83,6 +103,8 @@ def pull_encoder(model_uri: str, tracking_uri: str) -> tuple["VideoEncoder", Enc
         # Not models:/NAME/VERSION, which MLflow would look up in the process's default registry.
         location = client.get_model_version_download_uri(version.name, version.version)
         artifacts = download_artifacts(f"{location}/artifacts", dst_path=folder, tracking_uri=tracking_uri)
+        if not (Path(artifacts) / CARD_NAME).exists():
+            raise ValueError(f"{model_uri} is not an encoder: it has no {CARD_NAME}; accepted is a registered encoder")
         card = read_card(Path(artifacts) / CARD_NAME)
         return read_encoder(Path(artifacts) / WEIGHTS_NAME, card), card
 
