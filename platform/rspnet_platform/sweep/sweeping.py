@@ -87,7 +87,6 @@ def walk(
         book=book,
         create=partial(settled.new_trial, book),
         launch=launch,
-        sweep_uri=settled.uri,
         num_at_once=num_at_once,
     )
     with sweep_board(settled.board_name):

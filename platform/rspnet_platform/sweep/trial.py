@@ -68,11 +68,14 @@ def run_trial(tune_config: dict[str, Any], launch: TrialLaunch) -> None:
     """Tune's trainable. What goes wrong is reported and tried again, as often as the sweep says; it never raises."""
     trial = load_record(launch.book_folder, tune_config["number"])
     failures = list(trial.failures)
+    try:
+        run, stream = prepare(trial, launch)
+    except ValueError as error:  # it would be refused again
+        tune.report({NUMBER: trial.number, "state": "failed", "message": str(error)})
+        return
     while len(failures) <= launch.num_retries:
         try:
-            outcome = attempt(trial, launch)
-        except ValueError as error:  # it would be refused again
-            outcome = {"state": "failed", "message": summary(error)}
+            outcome = attempt(trial, launch, run, stream)
         except Exception as error:
             if os.environ.get("RSPNET_TRACEBACK"):
                 traceback.print_exc()
@@ -84,18 +87,25 @@ def run_trial(tune_config: dict[str, Any], launch: TrialLaunch) -> None:
     tune.report({NUMBER: trial.number, "state": "failed", "message": failures[-1]})
 
 
-def attempt(trial: TrialRecord, launch: TrialLaunch) -> dict[str, Any]:
+def prepare(trial: TrialRecord, launch: TrialLaunch) -> tuple[Run[PretrainConfig], TrainingStream]:
+    """Raises ValueError for parameters that cannot be trained with: a batch that is larger than the data set, say."""
+    run = settle(launch.config_of(trial), launch.home)
+    stream = plan_stream(run.config, run.dataset, run.uri)
+    check_requirements(run.config, run.dataset, stream)
+    return run, stream
+
+
+def attempt(
+    trial: TrialRecord, launch: TrialLaunch, run: Run[PretrainConfig], stream: TrainingStream
+) -> dict[str, Any]:
     """Trains to the end, or to where it is stopped; from the run's last checkpoint where there is one. Returns how it
     ended; a run that has ended before says so again."""
-    run = settle(launch.config_of(trial), launch.home)
     outcome_uri = storage.join(run.uri, OUTCOME)
     if storage.exists(outcome_uri):
         return storage.read_json(outcome_uri)
     record = RunRecord.load(run.uri)
     if record is not None:
         record.check_resumable(run_uri=run.uri, dataset_sha256=run.dataset_sha256, config=flatten(run.config))
-    stream = plan_stream(run.config, run.dataset, run.uri)
-    check_requirements(run.config, run.dataset, stream)
     record = begin(run, record, launch.tags | tags_of(trial))
     with closing_run_on_failure(run, record):
         state, message = train_reporting(trial, launch, run, record, stream)

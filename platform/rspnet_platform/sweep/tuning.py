@@ -1,6 +1,7 @@
 """Ray Tune, driven by a sweep's own records: it starts trials, as many at once as fit, and hears what they report."""
 
 import os
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,17 +12,16 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
-from rspnet_platform import storage
 from rspnet_platform.command_line import say
 from rspnet_platform.sweep.cooperative_asha import NUM_SAMPLES, NUMBER, SCORE, CooperativeAsha
 from rspnet_platform.sweep.dotted_keys import shown
 from rspnet_platform.sweep.trial import TrialLaunch, run_trial
 from rspnet_platform.sweep.trial_record import Score, TrialBook, TrialRecord
-from rspnet_platform.train.run_storage import run_filesystem
 
 ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # records and MLflow have it all
     "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # it would end the trials, and the sweep would go on without them
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 
@@ -93,7 +93,6 @@ def tune_trials(
     create: Callable[[int], TrialRecord],
     launch: TrialLaunch,
     *,
-    sweep_uri: str,
     num_at_once: int,
     asha: CooperativeAsha | None,
 ) -> None:
@@ -101,11 +100,9 @@ def tune_trials(
     if not numbers:
         return
     os.environ.update({name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()})
-    filesystem, storage_path = run_filesystem(sweep_uri)
-    # Tune copies what it is given; what it is told must reach the records that this process has.
     searcher = RecordingSearcher(numbers, book, create)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        warnings.simplefilter("ignore")  # Tune warns of fields of its own
         tuner = tune.Tuner(
             tune.with_resources(tune.with_parameters(run_trial, launch=launch), RESOURCES),
             tune_config=tune.TuneConfig(
@@ -117,14 +114,14 @@ def tune_trials(
             ),
             run_config=tune.RunConfig(
                 name="tune",
-                storage_path=storage_path,
-                storage_filesystem=filesystem,
+                storage_path=folder,  # on this machine: nobody goes on from it
                 failure_config=tune.FailureConfig(max_failures=launch.num_retries),
                 verbose=0,
             ),
         )
         tuner.fit()
-    storage.delete_folder(storage.join(sweep_uri, "tune"))
+    if left := [number for number in numbers if number not in book.trials or book.trials[number].state == "running"]:
+        raise RuntimeError(f"Ray Tune ended before the trials {left}; the same command goes on with them")
 
 
 def ask_board_to_stop(board_name: str) -> Callable[[int, str], None]:

@@ -1,0 +1,179 @@
+"""A sweep as its user runs it: killed in the middle and gone on with, a trial that fails and one that diverges, two at
+once on two CPUs, and nothing left over."""
+
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.pretrain_job import ROOT, PretrainJob, kill_group, wait_until
+
+SETTINGS = {
+    "task.clips.num-frames-per-clip": 4,
+    "task.view.crop-size": 32,
+    "task.queue-size": 16,
+    "training.global-batch-size": 8,
+    "training.num-epochs": 30,
+    "training.checkpoint-every-num-steps": 30,
+    "training.log-every-num-steps": 1,
+    "validation.max-num-videos": 16,
+    "validation.num-cpus": 0.25,
+    "scaling.cpus-per-worker": 0.5,
+    "scaling.cpus-per-decode-task": 0.25,
+    "evaluation.num-random-encoders": 1,
+    "search": "optimizer.learning_rate=choice:0.05,0.1,1e30",
+    "sweep.sampler": "grid",
+    "sweep.name": "rates",
+    "sweep.max-concurrent-trials": 2,
+    "sweep.num-repeated": 1,
+    "sweep.num-seeds": 1,
+    "sweep.num-final-epochs": 2,
+}
+RAYS_OWN = ("_StatsActor", "_AutoscalingCoordinatorActor")
+GOOD, FAILING, DIVERGING = range(3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepProcess(PretrainJob):
+    """`jobs/sweep.py`, with the settings above."""
+
+    @property
+    def sweep_folder(self) -> Path:
+        return self.folder / "sweeps" / "rates"
+
+    def arguments(self) -> list[str]:
+        values = SETTINGS | {
+            "data.shards": self.dataset,
+            "sweep.storage": self.folder / "sweeps",
+            "tracking.uri": f"sqlite:///{self.database}",
+        }
+        return ["custom", *(text for key, value in values.items() for text in (f"--{key}", str(value)))]
+
+    def command(self, **changes: object) -> list[str]:
+        assert not changes
+        job = str(ROOT / "jobs" / "sweep.py")
+        return [*super().command()[:1], job, *self.arguments()]
+
+    def trial(self, number: int) -> dict:
+        path = self.sweep_folder / "trials" / f"{number:04d}.json"
+        return json.loads(path.read_text()) if path.exists() else {"state": "not begun", "scores": []}
+
+
+@pytest.mark.slow
+def test_a_killed_sweep_goes_on_and_leaves_nothing_over(small_dataset, tmp_path, empty_database):
+    """The same command repeats no trial that has ended and goes on with the one that was running; failures are retried
+    and named, a divergence counts as the worst score, the winner is a challenger; no run of MLflow, no actor and no
+    placement group stays."""
+    job = SweepProcess(folder=tmp_path, dataset=small_dataset.uri)
+    job.database.write_bytes(empty_database.read_bytes())
+    obstacle = job.sweep_folder / "runs" / f"trial-{FAILING:04d}"
+    obstacle.parent.mkdir(parents=True)
+    obstacle.write_text("no folder can be here")
+    process = job.start()
+    try:
+        wait_until(lambda: job.trial(FAILING)["state"] == "failed" and bool(job.trial(GOOD)["scores"]), process)
+    finally:
+        kill_group(process)
+    assert job.trial(GOOD)["state"] == "running"
+    killed_run_id = json.loads((job.sweep_folder / "runs" / "trial-0000" / "run.json").read_text())["mlflow_run_id"]
+
+    result, left_over = go_on(job)
+
+    assert left_over == []
+    assert result["trials"] == {"diverged": 1, "failed": 1, "finished": 2}
+    assert list(result["failed_trials"]) == [f"trial-{FAILING:04d}"]
+    assert len(job.trial(FAILING)["failures"]) == 2  # begun before the kill, and not tried again after it
+    assert result["best"] == {"optimizer.learning_rate": 0.05}
+    assert result["best_repeated_mean"] is not None
+    assert job.trial(GOOD)["mlflow_run_id"] == killed_run_id
+    assert [score["step"] for score in job.trial(GOOD)["scores"]] == [30, 60, 90]
+    check_tracked(job, result)
+    assert "| 2 | 1e+30 | diverged |" in Path(result["table"]).read_text()
+
+
+def go_on(job: SweepProcess) -> tuple[dict, list[str]]:
+    """The same command in this process, on a Ray whose actors and placement groups can be counted after it."""
+    from rspnet_platform import runtime
+    from rspnet_platform.sweep.search import parse_sweep
+    from rspnet_platform.sweep.settled_sweep import settle_sweep
+    from rspnet_platform.sweep.sweeping import run_sweep
+
+    from jobs.recipes import RECIPES
+    from jobs.searches import SEARCHES
+
+    runtime.connect(num_cpus=2)
+    try:
+        result = run_sweep(settle_sweep(parse_sweep(SEARCHES, RECIPES, job.arguments()), job.folder))
+        deadline = time.monotonic() + 30  # processes that end take a moment
+        while (left_over := alive()) and time.monotonic() < deadline:
+            time.sleep(0.5)
+        return result, left_over
+    finally:
+        runtime.disconnect()
+
+
+def alive() -> list[str]:
+    """Placement groups, and actors other than those that Ray Data has once in each cluster."""
+    import ray
+    from ray._private.state import actors
+
+    groups = [group["state"] for group in ray.util.placement_group_table().values() if group["state"] != "REMOVED"]
+    names = [entry["ActorClassName"] for entry in actors().values() if entry["State"] != "DEAD"]
+    return groups + [name for name in names if name not in RAYS_OWN]
+
+
+def check_tracked(job: SweepProcess, result: dict) -> None:
+    """A parent, a child for each trial that began a run, and the winner's."""
+    from rspnet_platform.tracking.client import tracking_client
+
+    client = tracking_client(f"sqlite:///{job.database}")
+    [experiment] = [each for each in client.search_experiments() if each.name == "rspnet"]
+    found = client.search_runs([experiment.experiment_id])
+    # Each attempt of the one that failed had opened a run before it met its obstacle.
+    assert Counter(run.info.status for run in found) == {"FINISHED": 4, "FAILED": 1, "KILLED": 2}
+    runs = {run.info.run_name: run for run in found}
+    parent = runs.pop("rates")
+    assert {run.data.tags["mlflow.parentRunId"] for run in runs.values()} == {parent.info.run_id}
+    assert runs["trial-0002"].data.tags["state"] == "diverged"
+    assert runs["trial-0000"].data.params["optimizer.learning_rate"] == "0.05"
+    artifacts = {artifact.path for artifact in client.list_artifacts(parent.info.run_id, "results")}
+    assert {"results/table.md", "results/table.csv", "results/effects.png"} <= artifacts
+    assert client.get_registered_model("rspnet").aliases == {"challenger": "1"}
+    assert result["model_uri"] == "models:/rspnet/1"
+
+
+def test_a_sweep_that_cannot_be_compared_is_refused(small_dataset, tmp_path):
+    """Before Ray starts: another space under the same name, no validation, workers that grow; with what is accepted."""
+    from rspnet_platform import storage
+    from rspnet_platform.stream.cpu_budget import Budget, BudgetError, Claim
+    from rspnet_platform.sweep.search import parse_sweep
+    from rspnet_platform.sweep.settled_sweep import SWEEP_RECORD, identity, num_trials_at_once, settle_sweep
+
+    from jobs.recipes import RECIPES
+    from jobs.searches import SEARCHES
+
+    def settled(*more: str):
+        job = SweepProcess(folder=tmp_path, dataset=small_dataset.uri)
+        return settle_sweep(parse_sweep(SEARCHES, RECIPES, [*job.arguments(), *more]), tmp_path)
+
+    sweep = settled()
+    assert sweep.num_samples_per_trial == 30 * 24
+    storage.write_json(storage.join(sweep.uri, SWEEP_RECORD), identity(sweep))
+    assert settled("--sweep.num-seeds", "5").options.num_seeds == 5
+    for more, message in {
+        ("--optimizer.momentum", "0.8"): "optimizer.momentum was 0.9, is 0.8",
+        ("--search", "optimizer.learning_rate=choice:0.1"): "space.optimizer.learning_rate was",
+        ("--validation.protocol", "none"): "validation.protocol is 'none'",
+        ("--scaling.num-workers", "1:2"): "scaling.num_workers is '1:2'",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            settled(*more)
+    claims = (Claim(who="training workers", count=1, cpus=1.0), Claim(who="decode tasks, at least", count=1, cpus=0.5))
+    budget = Budget(claims=claims, cluster_cpus=4.0)
+    assert [num_trials_at_once(budget, None, count) for count in (1, 12)] == [1, 2]
+    assert num_trials_at_once(replace(budget, cluster_cpus=16.0), None, 12) == 10
+    with pytest.raises(BudgetError, match=r"training workers +3 +3 "):
+        num_trials_at_once(budget, 3, 12)
