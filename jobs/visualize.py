@@ -1,4 +1,4 @@
-"""Makes pictures of what was learnt: `python jobs/visualize.py PART --output DIR ...`; without a part, lists them."""
+"""Makes pictures of what was learnt: `python jobs/visualize.py PART ...`; without a part, lists them."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,8 +23,8 @@ class Command:
 def parse(arguments: Sequence[str]) -> Command:
     """Raises ValueError for a part that does not exist. `--help` alone lists the parts and ends the process."""
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(f"usage: visualize.py PART --output DIR ...\n\n{__doc__}\nParts (PART --help tells more):\n")
-        print("\n".join(f"  {name:<15}{first_line(part)}" for name, part in PARTS.items()))
+        print(f"usage: visualize.py PART ...\n\n{__doc__}\nParts (PART --help tells more):\n")
+        print("\n".join(f"  {name:<18}{first_line(part)}" for name, part in PARTS.items()))
         sys.exit(0 if arguments else 2)
     name = arguments[0].replace("-", "_")
     if name not in PARTS:

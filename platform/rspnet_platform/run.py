@@ -38,10 +38,11 @@ class Run(Generic[Config]):
         return self.dataset.description.manifest_sha256
 
 
-def outbox_path(run: Run) -> str:
-    """Where metrics wait while the tracking server is away: in the run's folder, or on the worker's own disk."""
+def outbox_path(run: Run, name: str = "unsent_metrics") -> str:
+    """Where metrics wait while the tracking server is away: in the run's folder, or on the worker's own disk. One
+    process at a time may use an outbox: each that logs metrics has one of its own `name`."""
     folder = Path.home() / ".cache" / "rspnet" / run.name if storage.is_remote(run.uri) else Path(run.uri)
-    return str(folder / "unsent_metrics.jsonl")
+    return str(folder / f"{name}.jsonl")
 
 
 def settle(config: Config, home: Path) -> Run[Config]:
@@ -104,6 +105,7 @@ def begin(run: Run, record: RunRecord | None, more_tags: Mapping[str, str] | Non
             mlflow_run_id=run_id,
             dataset_sha256=run.dataset_sha256,
             config=params,
+            num_resumes=0,
         )
         record.save(run.uri)
         runs.log_json(run.tracking_uri, run_id, params, "config.json")
@@ -113,6 +115,9 @@ def begin(run: Run, record: RunRecord | None, more_tags: Mapping[str, str] | Non
         )
     else:
         say(f"resuming the run {run.name} ({record.stage})")
+        if record.num_resumes is not None:
+            record = replace(record, num_resumes=record.num_resumes + 1)
+        record.save(run.uri)
     return record
 
 

@@ -1,9 +1,8 @@
 """Where videos lie on the map, what colour they have, and that it is a picture whatever videos are called."""
 
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,11 +13,14 @@ from rspnet_platform.visualise.embedding_map import (
     FILE_NAME,
     OTHER_COLOUR,
     STRONG_FIRST,
+    EmbeddingMap,
     class_colours,
     colour_of,
     draw_embedding_map,
     drawn_places,
+    make_map,
     render_map,
+    render_map_fragment,
 )
 from rspnet_platform.visualise.part_configs import DataChoice, EmbeddingMapConfig
 from rspnet_platform.visualise.principal_plane import PrincipalPlane, principal_plane
@@ -70,9 +72,13 @@ def videos_of(labels: list[str | None], video_id: str = "video") -> list[ChosenV
 
 
 def render(videos: list[ChosenVideo], points: np.ndarray, queries: frozenset[int] = frozenset()) -> ElementTree.Element:
+    return ElementTree.fromstring(render_map(drawn(videos, points, queries), "<model>", "stamp"))
+
+
+def drawn(videos: list[ChosenVideo], points: np.ndarray, queries: frozenset[int] = frozenset()) -> EmbeddingMap:
     plane = PrincipalPlane(points=points, explained=(0.5, 0.25))
-    frozen: Any = SimpleNamespace(model=SimpleNamespace(reference="<model>"), stamp="stamp")
-    return ElementTree.fromstring(render_map(videos, queries, {"this model": plane}, np.arange(len(videos)), frozen))
+    labels = [video.label for video in videos]
+    return make_map(videos, labels, queries, {"this model": plane}, np.arange(len(videos)))
 
 
 def circles(svg: ElementTree.Element) -> list[ElementTree.Element]:
@@ -106,6 +112,17 @@ def test_names_of_strangers_leave_it_a_picture():
     assert circles(svg)[1].attrib["fill"] == OTHER_COLOUR
 
 
+def test_a_page_shows_the_same_points():
+    """As many, in the same places, and no legend where there is no label."""
+    videos, points = videos_of([HOSTILE, None, "b"], HOSTILE), np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 2.0]])
+    fragment = str(render_map_fragment(drawn(videos, points)))
+    found = re.findall(r'<circle cx="([^"]*)" cy="([^"]*)"', fragment)
+    assert found == [(circle.attrib["cx"], circle.attrib["cy"]) for circle in circles(render(videos, points))]
+    assert "<script" not in fragment
+    assert "others" in fragment
+    assert "others" not in render_map_fragment(drawn(videos_of([None] * 3), points))
+
+
 def test_the_largest_classes_have_colours_and_the_others_are_grey():
     """As many as there are colours, all different, none of them grey."""
     sizes = {f"class_{index:02d}": 30 - index for index in range(30)}
@@ -123,6 +140,20 @@ def test_too_many_videos_are_drawn_by_the_seed(monkeypatch: pytest.MonkeyPatch):
     first = drawn_places(100, seed=0)
     assert len(set(first.tolist())) == 3
     assert first.tolist() == drawn_places(100, seed=0).tolist() != drawn_places(100, seed=1).tolist()
+
+
+def test_videos_that_are_not_drawn_are_counted():
+    """Of four the second and the last have points, their own; the legend counts all."""
+    videos = videos_of(["a", "b", "b", None])
+    points = np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [4.0, 0.0]])
+    planes = {"this model": PrincipalPlane(points=points, explained=(0.5, 0.25))}
+    shown = np.array([1, 3])
+    part = make_map([videos[1], videos[3]], ["a", "b", "b", None], frozenset(), planes, shown)
+    assert [point.title for point in part.panels[0].points] == ["b: video1", "no label: video3"]
+    whole = make_map(videos, ["a", "b", "b", None], frozenset(), planes, np.arange(4))
+    assert part.panels[0].points == [whole.panels[0].points[place] for place in shown]
+    assert [(entry.name, entry.count) for entry in part.legend] == [("a", 1), ("b", 2), ("others", 1)]
+    assert (part.num_shown, part.num_videos) == (2, 4)
 
 
 @pytest.mark.slow

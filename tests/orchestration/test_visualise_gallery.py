@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,9 +20,15 @@ from rspnet_platform.shards.dataset import ShardedDataset, open_dataset
 from rspnet_platform.stream.frame_readers import IndexedReader
 from rspnet_platform.visualise import gallery, thumbnails
 from rspnet_platform.visualise.chosen_videos import ChosenVideo, choose_videos, read_videos
-from rspnet_platform.visualise.gallery import GalleryPage, draw_gallery, render_gallery
+from rspnet_platform.visualise.gallery import Gallery, draw_gallery, render_page
 from rspnet_platform.visualise.nearest_videos import Neighbour, Search, find_neighbours
 from rspnet_platform.visualise.part_configs import MAX_NUM_THUMBNAILS, DataChoice, GalleryConfig
+from rspnet_platform.visualise.retrieval_table import (
+    RetrievalRow,
+    RetrievalTable,
+    render_retrieval_table,
+    retrieval_table,
+)
 from rspnet_platform.visualise.thumbnails import MAX_NUM_BYTES, Thumbnail, encode_webp, make_thumbnail
 
 from rspnet_core.evaluation.retrieval_protocol import RETRIEVAL_PROTOCOLS, RetrievalProtocol
@@ -171,7 +178,7 @@ class Tags(HTMLParser):
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
 
 
-def invented_page(video_id: str, label: str | None) -> GalleryPage:
+def invented_page(video_id: str, label: str | None) -> Gallery:
     """One query, for which the model finds a right and a wrong video, and random two wrong ones; the last cannot be
     read."""
     videos = {
@@ -184,14 +191,9 @@ def invented_page(video_id: str, label: str | None) -> GalleryPage:
         )
         for index in range(4)
     }
-    return GalleryPage(
-        title=video_id,
-        model=video_id,
-        stamp="rspnet_paper",
-        setting="gallery train, queries test",
+    return Gallery(
         num_queries=1,
         num_gallery=3,
-        numbers=[("top-1", "100.0%", "0.0% ± 0.0%")],
         queries=[videos[0]],
         found={
             "this model": {0: [Neighbour(video_index=1, cosine=0.9, is_hit=True), neighbour(2)]},
@@ -202,13 +204,43 @@ def invented_page(video_id: str, label: str | None) -> GalleryPage:
     )
 
 
+def page_with(gallery: Gallery, name: str = "model") -> str:
+    row = RetrievalRow(k=1, share=1.0, random_mean=0.25, random_std=0.125)
+    table = RetrievalTable(rows=[row], num_queries=1, num_gallery=3, num_random=2, skipped=(5, 10), protocol=name)
+    return render_page(name, name, render_retrieval_table(table), gallery)
+
+
 def neighbour(index: int) -> Neighbour:
     return Neighbour(video_index=index, cosine=0.5, is_hit=False)
 
 
+def test_the_table_stands_the_model_beside_random_initialisations():
+    """Shares of the same queries, mean and deviation over the random ones, what was not asked, in that order."""
+    videos = labelled([0, 0, 1, 1, 0], [True, False, True, False, False])
+    features = DatasetFeatures(
+        video_indices=np.arange(5),
+        features={
+            "trained": angles(0, 5, 90, 95, 50),
+            "random_0": angles(0, 90, 90, 0, 100),
+            "random_1": angles(0, 5, 0, 50, 100),
+        },
+    )
+    rule = RetrievalProtocol(name="t", description="t", pooling="average", top_k=(1, 2, 5))
+    table = retrieval_table(evaluate_retrieval(videos, features, rule), "stamp")
+    assert [(row.k, row.share, row.random_mean, row.random_std) for row in table.rows] == [
+        (1, 1.0, 0.25, 0.25),
+        (2, 1.0, 0.75, 0.25),
+    ]
+    assert (table.num_queries, table.num_gallery, table.num_random, table.skipped) == (2, 3, 2, (5,))
+    text = "".join(Tags(str(render_retrieval_table(table))).text.split())
+    assert "1100.0%25.0%±25.0%+75.0points2100.0%75.0%±25.0%+25.0points" in text
+    assert "2queriesamong3videos;2randominitialisations" in text
+    assert "forlackofvideos:top-5." in text
+
+
 def test_right_and_wrong_are_marked_in_their_rows():
     """In order: the query, then the model's right and wrong one, then two wrong ones of the random initialisation."""
-    page = Tags(render_gallery(invented_page("video_", "walk")))
+    page = Tags(page_with(invented_page("video_", "walk")))
     figures = [attributes.get("class") for tag, attributes in page.tags if tag == "figure"]
     assert figures == [None, "right", "wrong", "wrong", "wrong"]
     pictures = [attributes["alt"] for tag, attributes in page.tags if tag == "img"]
@@ -220,7 +252,7 @@ def test_right_and_wrong_are_marked_in_their_rows():
 
 def test_names_of_strangers_cannot_break_the_page():
     """They stay text; nothing is loaded from anywhere and nothing could run."""
-    content = render_gallery(invented_page(HOSTILE, HOSTILE))
+    content = page_with(invented_page(HOSTILE, HOSTILE), HOSTILE)
     page = Tags(content)
     assert not {tag for tag, _ in page.tags} & {"script", "iframe", "object", "embed", "link", "a", "video", "form"}
     assert not [attributes for _, attributes in page.tags if any(name.startswith("on") for name in attributes)]
@@ -230,9 +262,26 @@ def test_names_of_strangers_cannot_break_the_page():
     assert "http" not in content.replace("http-equiv", "")
 
 
+def test_without_labels_nothing_is_right_or_wrong():
+    """Each video among all others, its neighbours without a mark."""
+    features = DatasetFeatures(video_indices=np.array([3, 5, 8]), features={"trained": angles(0, 10, 90)})
+    search = Search.without_labels(features)
+    found = find_neighbours(search, features, "trained", PROTOCOL, num_nearest=1)
+    assert {query: [(each.video_index, each.is_hit) for each in row] for query, row in found.items()} == {
+        3: [(5, None)],
+        5: [(3, None)],
+        8: [(5, None)],
+    }
+    invented = invented_page("video_", None)
+    unmarked = {"this model": {0: [Neighbour(video_index=1, cosine=0.9, is_hit=None)]}}
+    page = Tags(page_with(replace(invented, found=unmarked, is_labelled=False)))
+    assert [attributes.get("class") for tag, attributes in page.tags if tag == "figure"] == [None, None]
+    assert not {"✓", "✗"} & set(page.text)
+
+
 def test_a_video_without_a_label_says_so():
     """Nothing is called None."""
-    text = Tags(render_gallery(invented_page("video_", None))).text
+    text = Tags(page_with(invented_page("video_", None))).text
     assert "no label" in text
     assert "None" not in text
 

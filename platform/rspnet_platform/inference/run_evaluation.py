@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rspnet_core.encoders.video_encoder import VideoEncoder
 from rspnet_core.evaluation.retrieval import RetrievalResult
 from rspnet_platform.config import PretrainConfig
-from rspnet_platform.inference.dataset_features import embed_dataset
+from rspnet_platform.inference.dataset_features import DatasetFeatures, embed_dataset
 from rspnet_platform.inference.encoder_card import EncoderInput
 from rspnet_platform.inference.retrieval_evaluation import (
     LabelledVideos,
@@ -20,9 +20,13 @@ from rspnet_platform.stream.damage import DamageLedger
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
+    """`features` and the videos that they are of are kept for pictures; None where nothing was evaluated."""
+
     protocol: str
     results: Mapping[str, RetrievalResult]
     metrics: Mapping[str, float]
+    labelled: LabelledVideos | None = None
+    features: DatasetFeatures | None = None
 
     def table(self) -> str:
         """Top-k of each encoder, for a person."""
@@ -69,4 +73,10 @@ def evaluate_run(
     protocol = evaluation.retrieval_protocol
     results = evaluate_retrieval(labelled, features, protocol)
     description = f"{protocol.name} ({protocol.stamp}; stride {evaluation.frame_stride}); {labelled.setting}"
-    return Evaluation(protocol=description, results=results, metrics=retrieval_metrics(results))
+    return Evaluation(
+        protocol=description,
+        results=results,
+        metrics=retrieval_metrics(results),
+        labelled=labelled,
+        features=features,
+    )

@@ -25,13 +25,19 @@ MAY_CHANGE = (
 """What a resumed run may have differently: where and how it runs, not what it learns. (The data set itself may lie
 elsewhere or have been added to; the hash of the version must be the same.)"""
 
+MAY_NOT_CHANGE = ("validation.fraction", "validation.num_clips_per_crop")
+"""Of fine-tuning, where validation takes videos away from training and chooses the epoch."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
+    """`num_resumes`: how often the run was gone on with; None for one from before that was counted."""
+
     stage: Stage
     mlflow_run_id: str
     dataset_sha256: str
     config: dict[str, Any]
+    num_resumes: int | None = None
 
     def save(self, run_uri: str) -> None:
         storage.write_json(storage.join(run_uri, RECORD), asdict(self))
@@ -59,7 +65,7 @@ class RunRecord:
         changed = [
             f"--{key} was {self.config.get(key)!r}, is {value!r}"
             for key, value in config.items()
-            if not key.startswith(MAY_CHANGE) and self.config.get(key) != value
+            if (key in MAY_NOT_CHANGE or not key.startswith(MAY_CHANGE)) and self.config.get(key) != value
         ]
         if changed:
             raise ValueError(

@@ -92,12 +92,14 @@ class RunIdentity:
     """`name` with `storage` is the run: the same pair again resumes it. None generates a name.
 
     `storage`: a folder or URI that every node reaches; none takes the folder `runs` where the job is started.
-    `max_failures`: restarts after a worker's or a node's death before the run fails.
+    `max_failures`: restarts after a worker's or a node's death before the run fails. `report`: at its end a page of its
+    numbers and pictures is made and logged with it, `report.html`.
     """
 
     name: str | None = None
     storage: str | None = None
     max_failures: int = 3
+    report: bool = True
 
     def __post_init__(self) -> None:
         if self.name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", self.name):

@@ -7,18 +7,20 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from matplotlib.colors import to_hex
 
 from rspnet_core.random_streams import random_stream
 from rspnet_platform import storage
 from rspnet_platform.command_line import say
-from rspnet_platform.inference.retrieval_evaluation import QUERY_SPLIT, RANDOM_PREFIX, TRAINED
+from rspnet_platform.inference.dataset_features import DatasetFeatures
+from rspnet_platform.inference.retrieval_evaluation import QUERY_SPLIT
 from rspnet_platform.ingest.audit.formats import shorten
 from rspnet_platform.shards.dataset import ShardedDataset, open_dataset
 from rspnet_platform.stream.splits import select_videos
 from rspnet_platform.visualise.chosen_videos import ChosenVideo, videos_at
-from rspnet_platform.visualise.frozen_features import FrozenFeatures, frozen_features
+from rspnet_platform.visualise.frozen_features import SHOWN_ENCODERS, frozen_features
+from rspnet_platform.visualise.page_shell import page_environment, render_fragment
 from rspnet_platform.visualise.part_configs import EmbeddingMapConfig
 from rspnet_platform.visualise.principal_plane import PrincipalPlane, principal_plane
 
@@ -72,25 +74,20 @@ def draw_embedding_map(config: EmbeddingMapConfig) -> dict[str, Any]:
         output=output,
     )
     features = frozen.features
-    videos = videos_at(dataset, features.video_indices.tolist())
-    planes = {
-        heading: principal_plane(features.features[name])
-        for heading, name in (("this model", TRAINED), ("random initialisation", f"{RANDOM_PREFIX}0"))
-    }
-    shown = drawn_places(len(videos), config.seed)
-    content = render_map(videos, queries_of(dataset), planes, shown, frozen)
+    drawn = map_of(dataset, features, config.seed)
+    content = render_map(drawn, frozen.model, frozen.stamp)
     storage.write_bytes(storage.join(output, FILE_NAME), content.encode())
     say(f"look at it: {storage.join(output, FILE_NAME)}")
     return {
         "part": "embedding_map",
         "output": output,
         "files": [FILE_NAME],
-        "model": frozen.model.reference,
+        "model": frozen.model,
         "features": frozen.stamp,
-        "num_videos": len(videos),
-        "num_shown": len(shown),
+        "num_videos": drawn.num_videos,
+        "num_shown": drawn.num_shown,
         "num_damaged": frozen.num_damaged,
-        "explained_variance": {heading: list(plane.explained) for heading, plane in planes.items()},
+        "explained_variance": {heading: list(plane.explained) for heading, plane in planes_of(features).items()},
     }
 
 
@@ -107,39 +104,67 @@ def queries_of(dataset: ShardedDataset) -> frozenset[int]:
     return frozenset(index for index, split in pairs if split == QUERY_SPLIT)
 
 
-def render_map(
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingMap:
+    """`legend`: of the classes that have a colour, and of the others together."""
+
+    panels: Sequence[Panel]
+    legend: Sequence[LegendEntry]
+    has_queries: bool
+    is_labelled: bool
+    num_shown: int
+    num_videos: int
+
+
+def map_of(dataset: ShardedDataset, features: DatasetFeatures, seed: int) -> EmbeddingMap:
+    """Of the model and of the first random initialisation. Raises ValueError for fewer than three videos."""
+    planes, indices = planes_of(features), features.video_indices
+    shown = drawn_places(len(indices), seed)
+    table = dataset.videos
+    label_of = dict(zip(table["video_index"].to_pylist(), table["label"].to_pylist(), strict=True))
+    labels = [label_of[index] for index in indices.tolist()]
+    return make_map(videos_at(dataset, indices[shown].tolist()), labels, queries_of(dataset), planes, shown)
+
+
+def planes_of(features: DatasetFeatures) -> dict[str, PrincipalPlane]:
+    return {heading: principal_plane(features.features[name]) for heading, name in SHOWN_ENCODERS.items()}
+
+
+def make_map(
     videos: Sequence[ChosenVideo],
+    labels: Sequence[str | None],
     queries: frozenset[int],
-    planes: dict[str, PrincipalPlane],
+    planes: Mapping[str, PrincipalPlane],
     shown: np.ndarray,
-    frozen: FrozenFeatures,
-) -> str:
-    """SVG that loads nothing and runs nothing; names and labels come from strangers, and all are escaped."""
-    colours = class_colours([video.label for video in videos])
-    counts = Counter(video.label for video in videos)
+) -> EmbeddingMap:
+    """`labels` and the points of `planes` are of all videos; `videos` are those at the places `shown`, in order."""
+    colours = class_colours(labels)
+    counts = Counter(labels)
     legend = [LegendEntry(name=name, colour=colour, count=counts[name]) for name, colour in sorted(colours.items())]
-    if num_others := len(videos) - sum(entry.count for entry in legend):
+    if num_others := len(labels) - sum(entry.count for entry in legend):
         legend.append(LegendEntry(name="others", colour=OTHER_COLOUR, count=num_others))
-    environment = Environment(
-        loader=PackageLoader("rspnet_platform.visualise", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["name"] = lambda text: printable(shorten(text, MAX_NAME_LENGTH))
-    environment.filters["line"] = lambda text: printable(shorten(text, 150))
-    return environment.get_template("embedding_map.svg.jinja").render(
-        model=frozen.model.reference,
-        stamp=frozen.stamp,
+    return EmbeddingMap(
         panels=[_panel(heading, plane, videos, queries, colours, shown) for heading, plane in planes.items()],
         legend=legend,
         has_queries=any(video.video_index in queries for video in videos),
+        is_labelled=bool(colours),
         num_shown=len(shown),
-        num_videos=len(videos),
-        side=SIDE,
-        legend_width=LEGEND_WIDTH,
+        num_videos=len(labels),
     )
+
+
+def render_map(drawn: EmbeddingMap, model: str, stamp: str) -> str:
+    """SVG that loads nothing and runs nothing; names and labels come from strangers, and all are escaped."""
+    environment = page_environment("rspnet_platform.visualise")
+    environment.filters["name"] = lambda text: printable(shorten(text, MAX_NAME_LENGTH))
+    environment.filters["line"] = lambda text: printable(shorten(text, 150))
+    template = environment.get_template("embedding_map.svg.jinja")
+    return template.render(vars(drawn) | {"model": model, "stamp": stamp, "side": SIDE, "legend_width": LEGEND_WIDTH})
+
+
+def render_map_fragment(drawn: EmbeddingMap) -> Markup:
+    """The same for a page, in its colours."""
+    return render_fragment("embedding_map.html.jinja", **vars(drawn), side=SIDE)
 
 
 def class_colours(labels: Sequence[str | None]) -> dict[str, str]:
@@ -177,7 +202,7 @@ def _panel(
                 is_query=video.video_index in queries,
                 title=f"{'no label' if video.label is None else video.label}: {video.video_id}",
             )
-            for place, video in ((place, videos[place]) for place in shown.tolist())
+            for place, video in zip(shown.tolist(), videos, strict=True)
         ],
     )
 

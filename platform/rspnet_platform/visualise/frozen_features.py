@@ -9,8 +9,8 @@ from rspnet_platform import runtime, storage
 from rspnet_platform.home import default_home
 from rspnet_platform.inference.dataset_features import DatasetFeatures, embed_dataset
 from rspnet_platform.inference.embedding_clips import input_for
-from rspnet_platform.inference.model_reference import LoadedModel, load_model
-from rspnet_platform.inference.retrieval_evaluation import encoders_beside_random
+from rspnet_platform.inference.model_reference import load_model
+from rspnet_platform.inference.retrieval_evaluation import RANDOM_PREFIX, TRAINED, encoders_beside_random
 from rspnet_platform.shards.dataset import ShardedDataset
 from rspnet_platform.stream.damage import DamageLedger
 from rspnet_platform.stream.data_config import Decoder
@@ -18,15 +18,17 @@ from rspnet_platform.tracking.tracking_config import TrackingConfig, resolve_tra
 from rspnet_platform.visualise.part_configs import CPUS_PER_DECODE_TASK
 
 NUM_RANDOM_ENCODERS = 3
+SHOWN_ENCODERS = {"this model": TRAINED, "random initialisation": f"{RANDOM_PREFIX}0"}
+"""By the headings of their pictures."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrozenFeatures:
-    """`features` has the model's under `TRAINED` and those of random initialisations under `random_0`, ...; `stamp`
-    says how they were made."""
+    """`features` has the model's under `TRAINED` and those of random initialisations under `random_0`, ...; `model` is
+    its name, without secrets; `stamp` says how they were made."""
 
     features: DatasetFeatures
-    model: LoadedModel
+    model: str
     protocol: RetrievalProtocol
     stamp: str
     num_damaged: int
@@ -41,6 +43,7 @@ def frozen_features(
     tracking: TrackingConfig,
     decoder: Decoder | None,
     output: str,
+    num_random_encoders: int = NUM_RANDOM_ENCODERS,
 ) -> FrozenFeatures:
     """Starts Ray, and ends it. Damaged videos are left out, and listed below `output`.
 
@@ -56,7 +59,7 @@ def frozen_features(
         features = embed_dataset(
             dataset,
             video_indices,
-            encoders_beside_random(loaded.encoder, loaded.card.encoder, NUM_RANDOM_ENCODERS),
+            encoders_beside_random(loaded.encoder, loaded.card.encoder, num_random_encoders),
             encoder_input,
             damage=damage,
             cpus_per_decode_task=CPUS_PER_DECODE_TASK,
@@ -67,7 +70,7 @@ def frozen_features(
         runtime.disconnect()
     return FrozenFeatures(
         features=features,
-        model=loaded,
+        model=loaded.reference,
         protocol=chosen,
         stamp=f"{chosen.name}: {chosen.stamp}; frame stride {encoder_input.frame_stride}",
         num_damaged=len(video_indices) - len(features.video_indices),

@@ -1,63 +1,51 @@
-"""Queries with their nearest videos as moving thumbnails, beside what a random initialisation finds: one page."""
+"""Queries with their nearest videos as moving thumbnails, beside what a random initialisation finds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from rspnet_core.evaluation.retrieval import RetrievalResult
 from rspnet_platform import storage
 from rspnet_platform.command_line import say
 from rspnet_platform.inference.retrieval_evaluation import (
-    RANDOM_PREFIX,
-    TRAINED,
     LabelledVideos,
     evaluate_retrieval,
     retrieval_metrics,
 )
-from rspnet_platform.ingest.audit.formats import shorten
 from rspnet_platform.shards.dataset import ShardedDataset, open_dataset
 from rspnet_platform.shards.packet_reader import DamagedVideoError
+from rspnet_platform.stream.data_config import Decoder
 from rspnet_platform.stream.frame_readers import FrameReader, frame_reader
 from rspnet_platform.visualise.chosen_videos import ChosenVideo, choose_among, read_videos, say_left_out, videos_at
-from rspnet_platform.visualise.frozen_features import FrozenFeatures, frozen_features
+from rspnet_platform.visualise.frozen_features import SHOWN_ENCODERS, FrozenFeatures, frozen_features
 from rspnet_platform.visualise.nearest_videos import Neighbour, Search, check_num_nearest, find_neighbours
+from rspnet_platform.visualise.page_shell import Section, render_fragment, render_shell
 from rspnet_platform.visualise.part_configs import GalleryConfig
+from rspnet_platform.visualise.retrieval_table import render_retrieval_table, retrieval_table
 from rspnet_platform.visualise.thumbnails import Thumbnail, make_thumbnail
 
 PAGE_NAME = "gallery.html"
-SHOWN_RANDOM = f"{RANDOM_PREFIX}0"
-MAX_TEXT_LENGTH, MAX_NAME_LENGTH = 120, 24
 
 
 @dataclass(frozen=True, kw_only=True)
-class GalleryPage:
-    """All that the page shows. `found`: of each encoder that has a row, by its heading, the queries' neighbours."""
+class Gallery:
+    """All that is shown. `found`: of each encoder that has a row, by its heading, the queries' neighbours."""
 
-    title: str
-    model: str
-    stamp: str
-    setting: str
     num_queries: int
     num_gallery: int
-    numbers: Sequence[tuple[str, str, str]]
     queries: Sequence[ChosenVideo]
     found: Mapping[str, Mapping[int, Sequence[Neighbour]]]
     videos: Mapping[int, ChosenVideo]
     thumbnails: Mapping[int, Thumbnail]
+    is_labelled: bool = True
 
 
 def draw_gallery(config: GalleryConfig) -> dict[str, Any]:
     """Writes the page and returns what is on it. ValueError for a data set without labels, or with fewer videos in its
     gallery than are to be shown."""
     dataset = open_dataset(config.data.shards, config.data.version)
-    labelled = LabelledVideos.from_dataset(dataset)
-    if labelled is None:
-        raise ValueError(
-            f"the data set {dataset.uri} cannot be searched: it needs labels, and where there are splits, labelled "
-            "videos in both train and test"
-        )
+    labelled = labelled_videos(dataset)
     num_others = len(labelled.labels) - 1 if labelled.is_query is None else int((~labelled.is_query).sum())
     check_num_nearest(config.num_nearest, num_others)  # before hours of embedding
     output = storage.resolve_uri(config.output)
@@ -71,8 +59,18 @@ def draw_gallery(config: GalleryConfig) -> dict[str, Any]:
         output=output,
     )
     results = evaluate_retrieval(labelled, frozen.features, frozen.protocol)
-    page = _page(config, dataset, labelled, frozen, results)
-    content = render_gallery(page)
+    gallery = make_gallery(
+        dataset,
+        Search.of(labelled, frozen.features),
+        frozen,
+        num_queries=config.num_queries,
+        num_nearest=config.num_nearest,
+        seed=config.seed,
+        decoder=config.data.decoder,
+    )
+    protocol = f"{frozen.stamp}; {labelled.setting}"
+    table = render_retrieval_table(retrieval_table(results, protocol))
+    content = render_page(dataset.uri.rsplit("/", 1)[-1], frozen.model, table, gallery)
     storage.write_bytes(storage.join(output, PAGE_NAME), content.encode())
     say(f"look at it: {storage.join(output, PAGE_NAME)}")
     return {
@@ -80,28 +78,42 @@ def draw_gallery(config: GalleryConfig) -> dict[str, Any]:
         "output": output,
         "files": [PAGE_NAME],
         "num_bytes": len(content),
-        "model": frozen.model.reference,
-        "protocol": f"{frozen.stamp}; {labelled.setting}",
+        "model": frozen.model,
+        "protocol": protocol,
         "num_damaged": frozen.num_damaged,
-        "num_queries_shown": len(page.queries),
+        "num_queries_shown": len(gallery.queries),
         "metrics": retrieval_metrics(results),
-        "nearest": {query.video_id: _as_json(page, query) for query in page.queries},
+        "nearest": {query.video_id: _as_json(gallery, query) for query in gallery.queries},
     }
 
 
-def _page(
-    config: GalleryConfig,
+def labelled_videos(dataset: ShardedDataset) -> LabelledVideos:
+    """Raises ValueError where there are too few."""
+    labelled = LabelledVideos.from_dataset(dataset)
+    if labelled is None:
+        raise ValueError(
+            f"the data set {dataset.uri} cannot be searched: it needs labels, and where there are splits, labelled "
+            "videos in both train and test"
+        )
+    return labelled
+
+
+def make_gallery(
     dataset: ShardedDataset,
-    labelled: LabelledVideos,
+    search: Search,
     frozen: FrozenFeatures,
-    results: Mapping[str, RetrievalResult],
-) -> GalleryPage:
-    search = Search.of(labelled, frozen.features)
+    *,
+    num_queries: int,
+    num_nearest: int,
+    seed: int,
+    decoder: Decoder | None,
+) -> Gallery:
+    """Queries drawn by the seed, one of each class in turn. Raises ValueError for too small a gallery."""
     found = {
-        heading: find_neighbours(search, frozen.features, name, frozen.protocol, config.num_nearest)
-        for heading, name in (("this model", TRAINED), ("random initialisation", SHOWN_RANDOM))
+        heading: find_neighbours(search, frozen.features, name, frozen.protocol, num_nearest)
+        for heading, name in SHOWN_ENCODERS.items()
     }
-    queries = choose_among(dataset, search.queries, config.num_queries, config.seed)
+    queries = choose_among(dataset, search.queries, num_queries, seed)
     shown = {each.video_index for each in queries} | {
         neighbour.video_index
         for of_encoder in found.values()
@@ -109,29 +121,15 @@ def _page(
         for neighbour in of_encoder[query.video_index]
     }
     videos = {video.video_index: video for video in videos_at(dataset, sorted(shown))}
-    return GalleryPage(
-        title=dataset.uri.rsplit("/", 1)[-1],
-        model=frozen.model.reference,
-        stamp=frozen.stamp,
-        setting=labelled.setting,
+    return Gallery(
         num_queries=len(search.queries),
         num_gallery=len(search.gallery) - search.excludes_self,
-        numbers=number_rows(results),
         queries=queries,
         found=found,
         videos=videos,
-        thumbnails=_thumbnails(dataset, list(videos.values()), frame_reader(dataset.description, config.data.decoder)),
+        thumbnails=_thumbnails(dataset, list(videos.values()), frame_reader(dataset.description, decoder)),
+        is_labelled=search.query_labels is not None,
     )
-
-
-def number_rows(results: Mapping[str, RetrievalResult]) -> list[tuple[str, str, str]]:
-    """Over all queries, shown or not: top-k, of the model, and mean and standard deviation of random encoders."""
-    metrics = retrieval_metrics(results)
-    rows = []
-    for k in results[TRAINED].accuracy:
-        mean, std = (metrics[f"validation/random_retrieval_top{k}_{part}"] for part in ("mean", "std"))
-        rows.append((f"top-{k}", f"{metrics[f'validation/retrieval_top{k}']:.1%}", f"{mean:.1%} ± {std:.1%}"))
-    return rows
 
 
 def _thumbnails(dataset: ShardedDataset, videos: Sequence[ChosenVideo], reader: FrameReader) -> dict[int, Thumbnail]:
@@ -145,25 +143,21 @@ def _thumbnails(dataset: ShardedDataset, videos: Sequence[ChosenVideo], reader: 
     return thumbnails
 
 
-def render_gallery(page: GalleryPage) -> str:
-    """HTML that loads nothing and runs nothing; names and labels come from strangers, and all are escaped."""
-    environment = Environment(
-        loader=PackageLoader("rspnet_platform.visualise", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["short"] = lambda text: shorten(text, MAX_TEXT_LENGTH)
-    environment.filters["name"] = lambda text: shorten(text, MAX_NAME_LENGTH)
-    return environment.get_template("gallery.html.jinja").render(page=page)
+def render_gallery(gallery: Gallery) -> Markup:
+    return render_fragment("gallery.html.jinja", page=gallery)
 
 
-def _as_json(page: GalleryPage, query: ChosenVideo) -> dict[str, list[dict[str, Any]]]:
+def render_page(title: str, model: str, table: Markup, gallery: Gallery) -> str:
+    header = Markup("<p><bdi>{}</bdi> beside the same encoder randomly initialised.</p>").format(model)
+    section = Section(name="gallery", title="Nearest videos", content=table + render_gallery(gallery))
+    return render_shell(overline="Nearest videos", title=title, sections=[section], header=header)
+
+
+def _as_json(gallery: Gallery, query: ChosenVideo) -> dict[str, list[dict[str, Any]]]:
     return {
         heading: [
-            {"video_id": page.videos[each.video_index].video_id, "cosine": each.cosine, "is_hit": each.is_hit}
+            {"video_id": gallery.videos[each.video_index].video_id, "cosine": each.cosine, "is_hit": each.is_hit}
             for each in neighbours[query.video_index]
         ]
-        for heading, neighbours in page.found.items()
+        for heading, neighbours in gallery.found.items()
     }

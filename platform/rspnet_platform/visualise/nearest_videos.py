@@ -14,26 +14,31 @@ from rspnet_platform.inference.retrieval_evaluation import LabelledVideos
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbour:
-    """A gallery video; `is_hit`: it has the query's label."""
+    """A gallery video; `is_hit`: it has the query's label, None where there are no labels."""
 
     video_index: int
     cosine: float
-    is_hit: bool
+    is_hit: bool | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
     """All queries and the gallery that they are looked for in, by index; `gallery` equals `queries` where each video is
-    looked for among all others. Damaged videos are in neither."""
+    looked for among all others. Damaged videos are in neither. Labels are None where there are none."""
 
     queries: np.ndarray
     gallery: np.ndarray
-    query_labels: np.ndarray
-    gallery_labels: np.ndarray
+    query_labels: np.ndarray | None = None
+    gallery_labels: np.ndarray | None = None
 
     @property
     def excludes_self(self) -> bool:
         return np.array_equal(self.queries, self.gallery)
+
+    @classmethod
+    def without_labels(cls, features: DatasetFeatures) -> "Search":
+        """Each video among all others."""
+        return cls(queries=features.video_indices, gallery=features.video_indices)
 
     @classmethod
     def of(cls, labelled: LabelledVideos, features: DatasetFeatures) -> "Search":
@@ -74,9 +79,15 @@ def find_neighbours(
             Neighbour(
                 video_index=int(search.gallery[column]),
                 cosine=cosine,
-                is_hit=bool(search.gallery_labels[column] == search.query_labels[row]),
+                is_hit=_is_hit(search, row, column),
             )
             for cosine, column in zip(cosines[row].tolist(), found[row].tolist(), strict=True)
         ]
         for row, query_index in enumerate(search.queries.tolist())
     }
+
+
+def _is_hit(search: Search, row: int, column: int) -> bool | None:
+    if search.query_labels is None or search.gallery_labels is None:
+        return None
+    return bool(search.gallery_labels[column] == search.query_labels[row])

@@ -98,6 +98,52 @@ class EmbeddingMapConfig:
         check_seed(self.seed)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ConfusionMatrixConfig:
+    """Which class is taken for which: each query is given the class of its nearest video (HTML).
+
+    `model`, `data` and `protocol` as for the gallery; `output`: a folder.
+    """
+
+    model: str
+    data: DataChoice
+    output: str
+    protocol: str = "rspnet_paper"
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+
+    def __post_init__(self) -> None:
+        check_protocol(self.protocol)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvesConfig:
+    """A run's losses, accuracies, learning rate, throughput and where its time went, out of MLflow (HTML).
+
+    `run`: a run's folder; `output`: a folder, the run's own by default; `tracking.uri`: the run's own by default.
+    """
+
+    run: str
+    output: str | None = None
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportConfig:
+    """All of it on one page: numbers, curves, nearest videos, confusion, RoI maps, the map, config and data (HTML).
+
+    `run`: the folder of a pretraining or a fine-tuning run; `output` and `tracking.uri` as for the curves; `seed` draws
+    what is shown.
+    """
+
+    run: str
+    output: str | None = None
+    seed: int = 0
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+
+
 def check_protocol(protocol: str) -> None:
     if protocol not in RUN_PROTOCOLS:
         raise ValueError(f"protocol is {protocol!r}; accepted for pictures are {', '.join(RUN_PROTOCOLS)}")

@@ -1,0 +1,1 @@
+"""The page of a run: what was learnt, beside random initialisation, in numbers and pictures."""
