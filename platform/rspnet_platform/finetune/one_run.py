@@ -14,6 +14,7 @@ from rspnet_platform.finetune.recognition_run import RecognitionRun
 from rspnet_platform.finetune.selection import Choice, choose, log_choice, network_with
 from rspnet_platform.pretraining import log_damage, train
 from rspnet_platform.publishing import final_checkpoint
+from rspnet_platform.report.run_end import finetuning_report_at_end
 from rspnet_platform.run import begin, closing_run_on_failure
 from rspnet_platform.tracking import runs
 from rspnet_platform.train.checkpoints import load_data_state
@@ -49,6 +50,9 @@ def finish_run(run: RecognitionRun, resources: WorkerResources, tags: Mapping[st
         storage.write_json(run.result_uri, result)
         runs.end_run(run.run.tracking_uri, record.mlflow_run_id, "FINISHED")
         record.at("finished").save(run.run.uri)
+    if run.run.config.run.report:
+        result |= finetuning_report_at_end(run.run, record.at("finished"))
+        storage.write_json(run.result_uri, result)
     say(f"{run.run.name}: top-1 {scores.top1:.1%} on {scores.num_videos} videos ({result['protocol']})")
     return result
 
