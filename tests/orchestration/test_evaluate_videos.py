@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 from rspnet_platform.inference.encoder_card import EncoderInput
 from rspnet_platform.inference.frozen_evaluation import answer, check_damage, labelled_videos, protocol_result
-from rspnet_platform.inference.frozen_evaluation_config import EvaluationData, FrozenEvaluationConfig
+from rspnet_platform.inference.frozen_evaluation_config import (
+    FROZEN_PROTOCOLS,
+    EvaluationData,
+    FrozenEvaluationConfig,
+)
 from rspnet_platform.inference.frozen_evaluation_features import KindOfFeatures
+from rspnet_platform.inference.frozen_evaluation_scores import Score, score
 from rspnet_platform.inference.retrieval_evaluation import LabelledVideos
 from rspnet_platform.inference.unread_videos import NO_REASON, unread_videos
 from rspnet_platform.stream.damage import DamageLedger
@@ -88,12 +93,17 @@ def found_without(missing: list[int], labels: str, folder: str) -> tuple[Any, An
     question = SimpleNamespace(
         config=config(), dataset=data, labelled=labelled, encoder_input=EncoderInput(), encoders={"trained": None}
     )
-    vectors = np.random.default_rng(0).standard_normal((len(found), 4)).astype(np.float32)
+    vectors, others = np.random.default_rng(0).standard_normal((2, len(found), 4)).astype(np.float32)
     return question, KindOfFeatures(
         video_indices=found,
-        of_encoder={"trained": vectors, "random_0": vectors},
+        of_encoder={"trained": vectors, "random_0": others},
         damaged=unread_videos(data, asked, found, ledger),
     )
+
+
+def alone(question: Any, features: KindOfFeatures, encoder: str) -> Score:
+    found = question.labelled.found_in(features.video_indices)
+    return score(FROZEN_PROTOCOLS["rspnet_paper"], features.of_encoder[encoder], found, seed=0)
 
 
 def test_damaged_videos_are_listed_with_their_numbers(tmp_path):
@@ -102,6 +112,8 @@ def test_damaged_videos_are_listed_with_their_numbers(tmp_path):
     check_damage(question, {"any": features})  # pyright: ignore[reportArgumentType]
     result = protocol_result(question, "retrieval", features)
     assert result.score.notes["num_queries"] == 59
+    assert result.score == alone(question, features, "trained")
+    assert result.random == [alone(question, features, "random_0")] != [result.score]
     assert result.to_json()["num_damaged_videos"] == 2
     question.model = SimpleNamespace(reference="", sha256="", card=SimpleNamespace(encoder="tiny"))
     question.dataset.description.manifest_sha256 = question.dataset.description.version = None

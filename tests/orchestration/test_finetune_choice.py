@@ -88,8 +88,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_validation_videos_choose_and_test_videos_do_not(run):
-    """Every epoch and the last step are asked for the validation videos alone; the best is chosen, though wrong for each
-    test video, and its weights are the ones that are tested."""
+    """Every epoch and the last step are asked for the validation videos alone. The best is chosen, though it is wrong
+    for each test video, and its weights are the ones that are tested."""
     choice = choose(run, use_gpu=False)
     assert run.asked == [([3, 4], CONFIG.validation.num_clips_per_crop, 1)]
     assert (choice.epoch, choice.validation_top1) == (2, 1.0)
