@@ -12,6 +12,7 @@ from typing import Any
 sys.path[:1] = [str(Path(__file__).resolve().parents[1] / folder) for folder in ("platform", ".")]
 
 from rspnet_platform.command_line import parse_recipe, run_job
+from rspnet_platform.config import flatten
 from rspnet_platform.finetune.finetune_config import FinetuneConfig
 
 from jobs.recipe_files.finetune import DEFAULT_FINETUNE_RECIPE, FINETUNE_RECIPES
@@ -24,7 +25,7 @@ def parse(arguments: Sequence[str]) -> FinetuneConfig:
 def work(config: FinetuneConfig) -> Mapping[str, Any]:
     from rspnet_platform.finetune.several_runs import finetune  # torch and Ray: --help need not wait for them
 
-    return finetune(config)
+    return finetune(config, recipe=flatten(FINETUNE_RECIPES[config.recipe]()))
 
 
 if __name__ == "__main__":

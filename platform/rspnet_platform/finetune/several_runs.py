@@ -29,6 +29,7 @@ from rspnet_platform.tracking.tracking_config import resolve_tracking_uri
 from rspnet_platform.train.launch import plan_resources
 from rspnet_platform.train.requirements import check_batch_norm
 from rspnet_platform.train.run_record import RECORD
+from rspnet_platform.visualise.recorded_run import keep_recipe
 
 PARENT_RECORD = "finetune.json"
 PARENT_TAG = "mlflow.parentRunId"
@@ -49,9 +50,9 @@ class Campaign:
         return self.config.run.name
 
 
-def finetune(config: FinetuneConfig) -> dict[str, Any]:
+def finetune(config: FinetuneConfig, recipe: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Fine-tunes and tests; the same campaign again, with more seeds too, goes on where it was. Returns what the job
-    prints."""
+    prints. `recipe`: its own values by dotted keys, for the reports to say what differs."""
     campaign = name_campaign(config)
     initial, network = find_initial_encoder(config, campaign.uri, campaign.tracking_uri)
     check_fits(config, initial)
@@ -60,6 +61,9 @@ def finetune(config: FinetuneConfig) -> dict[str, Any]:
     check_reachable(campaign.tracking_uri)
     if network is not None:
         keep_initial_encoder(initial, network, campaign.uri)
+    if recipe is not None:
+        for run in planned:
+            keep_recipe(run.run.uri, recipe)
     parent_id = begin_parent(campaign, initial)
     with closing_on_failure(campaign.tracking_uri, parent_id):
         if None in results:
