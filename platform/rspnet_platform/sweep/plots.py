@@ -17,6 +17,8 @@ from rspnet_platform.sweep.summary import Row
 
 MARKERS = {"finished": "o", "stopped early": "v", "diverged": "x", "collapsed": "X"}
 COLOURS = "viridis"
+NUM_TRIALS_TO_TRUST = 50
+"""A dozen trials, or one of them that diverged, make any parameter look important."""
 
 
 def draw_all(
@@ -106,8 +108,12 @@ def effects(rows: Sequence[Row], space: Mapping[str, Space], objective: str) -> 
 def scale_x(panel: Axes, space: Space) -> None:
     if isinstance(space, LogUniform):
         panel.set_xscale("log")
+        ticks = [space.at(fraction / 4) for fraction in range(5)]
+        panel.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
+        panel.minorticks_off()
     elif isinstance(space, Choice):
         panel.set_xticks(range(len(space.values)), [shown(value) for value in space.values], rotation=30, ha="right")
+        panel.set_xlim(-0.5, len(space.values) - 0.5)
 
 
 def importance(shares: Mapping[str, float], num_trials: int, objective: str) -> Figure:
@@ -117,7 +123,8 @@ def importance(shares: Mapping[str, float], num_trials: int, objective: str) -> 
     bars = axes.barh(names, [shares[name] for name in names], color="tab:blue")
     axes.bar_label(bars, labels=[f"{shares[name]:.0%}" for name in names], padding=3)
     axes.set(xlim=(0, 1.12), xlabel=f"share of the differences in {objective}")
-    axes.set_title(f"Importance over {num_trials} trials (functional analysis of variance)", fontsize=10)
+    rough = ", rough for so few" if num_trials < NUM_TRIALS_TO_TRUST else ""
+    axes.set_title(f"Importance over {num_trials} trials (functional ANOVA{rough})", fontsize=10)
     return figure
 
 

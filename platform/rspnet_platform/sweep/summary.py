@@ -114,4 +114,5 @@ def importances(trials: Sequence[TrialRecord], space: Mapping[str, Space]) -> di
         return {}
     if len(space) == 1:
         return dict.fromkeys(space, 1.0)
-    return get_param_importances(study_of(space, scored), evaluator=FanovaImportanceEvaluator(seed=0))
+    shares = get_param_importances(study_of(space, scored), evaluator=FanovaImportanceEvaluator(seed=0))
+    return {key: float(share) for key, share in shares.items()}
