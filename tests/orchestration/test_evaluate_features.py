@@ -26,6 +26,7 @@ from rspnet_platform.stream.crops import crop_and_resize
 from rspnet_platform.stream.damage import DamageLedger
 
 from rspnet_core.augmentation import to_clips
+from rspnet_core.normalisation import NormalisationName
 from rspnet_core.sampling.views import centre_crop, identity_numbers
 from tests.damaged_dataset import damage_videos
 from tests.videos import decode_all
@@ -62,13 +63,15 @@ def planes_of_clips(dataset: ShardedDataset, video_index: int, starts: list[int]
     return np.stack([crop_and_resize(frames[start : start + 6], [crop], INPUT.crop_size) for start in starts])
 
 
-def slow_features(encoder: torch.nn.Module, planes: np.ndarray, pooling: str) -> np.ndarray:
+def slow_features(
+    encoder: torch.nn.Module, planes: np.ndarray, pooling: str, colours: NormalisationName = "imagenet"
+) -> np.ndarray:
     """One clip after the other through the encoder in eval mode, pooled by loops or means of its own."""
     vectors = []
     for clip in planes:
         numbers = torch.from_numpy(identity_numbers(6))[None, None]
         with torch.no_grad():
-            feature_map = encoder.eval()(to_clips(torch.from_numpy(clip)[None, None], numbers)[0])[0]
+            feature_map = encoder.eval()(to_clips(torch.from_numpy(clip)[None, None], numbers, colours)[0])[0]
         if pooling == "average":
             vectors.append(feature_map.flatten(1).mean(dim=1))
         else:
@@ -93,7 +96,7 @@ def test_one_pass_gives_every_encoder_and_pooling():
     frozen = FrozenEncoders(
         encoders=encoders,
         poolings=("average", "max_2x2_flattened"),
-        normalisation="imagenet",
+        normalisation="slowfast",
         device=torch.device("cpu"),
     )
     planes = np.random.default_rng(0).integers(16, 236, (35, 6, 48, 32), np.uint8)
@@ -102,7 +105,7 @@ def test_one_pass_gives_every_encoder_and_pooling():
     assert all(encoder.training for encoder in encoders.values())
     for name, encoder in encoders.items():
         for pooling in frozen.poolings:
-            expected = slow_features(encoder, planes, pooling)
+            expected = slow_features(encoder, planes, pooling, "slowfast")
             np.testing.assert_allclose(found[column(name, pooling)], expected, atol=1e-5)
             encoder.train()
 

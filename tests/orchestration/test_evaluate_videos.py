@@ -108,7 +108,7 @@ def alone(question: Any, features: KindOfFeatures, encoder: str) -> Score:
 
 def test_damaged_videos_are_listed_with_their_numbers(tmp_path):
     """By id and with their reasons, in what the job prints; the number is of the others."""
-    question, features = found_without([3, 8], "ab" * 60, str(tmp_path))
+    question, features = found_without([3, 8], "aabb" * 30, str(tmp_path))
     check_damage(question, {"any": features})  # pyright: ignore[reportArgumentType]
     result = protocol_result(question, "retrieval", features)
     assert result.score.notes["num_queries"] == 59
@@ -125,7 +125,7 @@ def test_damaged_videos_are_listed_with_their_numbers(tmp_path):
 
 def test_more_damaged_videos_than_are_allowed_are_an_error(tmp_path):
     """Of 120 one in a hundred, rounded up, are two: the third stops the evaluation, which names them."""
-    question, features = found_without([3, 8, 11], "ab" * 60, str(tmp_path))
+    question, features = found_without([3, 8, 11], "aabb" * 30, str(tmp_path))
     message = r"3 of the 120 videos of /data/set .* --data.max-damaged-fraction 0.01 allows 2:\n  03: no such packet\n"
     with pytest.raises(ValueError, match=message):
         check_damage(question, {"any": features})  # pyright: ignore[reportArgumentType]
