@@ -11,7 +11,7 @@ from typing import Any
 sys.path[:1] = [str(Path(__file__).resolve().parents[1] / folder) for folder in ("platform", ".")]
 
 from rspnet_platform.command_line import parse_recipe, run_job
-from rspnet_platform.config import PretrainConfig
+from rspnet_platform.config import PretrainConfig, flatten
 
 from jobs.recipes import DEFAULT_RECIPE, RECIPES
 
@@ -23,7 +23,7 @@ def parse(arguments: Sequence[str]) -> PretrainConfig:
 def work(config: PretrainConfig) -> Mapping[str, Any]:
     from rspnet_platform.pretraining import pretrain  # torch and Ray: --help need not wait for them
 
-    return pretrain(config)
+    return pretrain(config, recipe=flatten(RECIPES[config.recipe]()))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from rspnet_platform.config import PretrainConfig, flatten
 from rspnet_platform.home import default_home
 from rspnet_platform.inference.run_evaluation import Evaluation, evaluate_run
 from rspnet_platform.publishing import encoder_input, final_checkpoint, register, trained_encoder
+from rspnet_platform.report.run_end import report_at_end
 from rspnet_platform.run import Run, begin, closing_run_on_failure, outbox_path, settle
 from rspnet_platform.stream.damage import DamageBudget, DamageLedger, with_video_ids
 from rspnet_platform.stream.training_dataset import TrainingStream
@@ -21,7 +22,7 @@ from rspnet_platform.tracking import runs
 from rspnet_platform.tracking.client import check_reachable
 from rspnet_platform.tracking.metric_outbox import send_waiting
 from rspnet_platform.tracking.redaction import redact
-from rspnet_platform.train.checkpoints import load_data_state
+from rspnet_platform.train.checkpoints import checkpoint_at, load_data_state
 from rspnet_platform.train.failure_notice import FailureNotice
 from rspnet_platform.train.launch import WorkerResources, launch_training, plan_resources, plan_stream
 from rspnet_platform.train.listeners import MlflowListener, ProgressListener
@@ -30,24 +31,34 @@ from rspnet_platform.train.progress import progress_bar
 from rspnet_platform.train.requirements import check_batch_norm, check_requirements
 from rspnet_platform.train.run_record import RunRecord
 from rspnet_platform.train.watches import DamageWatch, RunStoppedError, Watch
+from rspnet_platform.validation.collapse import CollapseWatch
+from rspnet_platform.validation.plan_validation import OUTBOX, plan_validation, videos_of
 from rspnet_platform.validation.validation_listener import ValidationListener
+from rspnet_platform.validation.validation_summary import ValidationSummary
+from rspnet_platform.visualise.recorded_run import keep_recipe
 
 
-def pretrain(config: PretrainConfig) -> dict[str, Any]:
-    """Pretrains, evaluates and registers; the same run again goes on where it was. Returns what the job prints."""
+def pretrain(config: PretrainConfig, recipe: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Pretrains, evaluates and registers; the same run again goes on where it was. Returns what the job prints.
+    `recipe`: its own values by dotted keys, for the report to say what differs."""
     run = settle(config, default_home())
     record = RunRecord.load(run.uri)
     if record is not None:
         record.check_resumable(run_uri=run.uri, dataset_sha256=run.dataset_sha256, config=flatten(run.config))
     stream = plan_stream(run.config, run.dataset, run.uri)
     check_requirements(run.config, run.dataset, stream)
+    videos_of(run, stream)
     check_reachable(run.tracking_uri)
     runtime.connect()
     try:
         resources, budget = plan_resources(run.config)
         check_batch_norm(run.config, use_gpu=resources.use_gpu, max_workers=resources.max_workers)
         say(f"the cluster's share of this run:\n{budget.table()}")
+        if run.config.validation.protocol != "none" and not resources.has_validation:
+            say(f"no checkpoint is validated: {run.config.validation.num_cpus:g} CPUs for that are not left over")
         record = begin(run, record)
+        if recipe is not None:
+            keep_recipe(run.uri, recipe)
         with closing_run_on_failure(run, record):
             if record.stage == "training":
                 train(run, record, stream, resources)
@@ -67,7 +78,7 @@ def train(
     *,
     watches: tuple[Watch, ...] = (),
     callbacks: tuple[UserCallback, ...] = (),
-    validation_listeners: tuple[ValidationListener, ...] = (),  # noqa: ARG001
+    validation_listeners: tuple[ValidationListener, ...] = (),
 ) -> None:
     """Trains to the last step, with the progress shown here and the metrics in MLflow. Raises RunStoppedError for what
     stops it before that, and for too many damaged videos.
@@ -79,6 +90,11 @@ def train(
         num_videos=len(stream.plan.video_indices),
         max_damaged_fraction=run.config.data.max_damaged_fraction,
     )
+    is_pretraining = isinstance(run.config, PretrainConfig)
+    own_watches = (CollapseWatch(),) if is_pretraining else ()
+    validation = None
+    if is_pretraining and resources.has_validation:
+        validation = plan_validation(run, record, stream, validation_listeners)
     with stopping_over(damage, run, record), progress_bar(stream.plan.num_steps) as board:
         launch_training(
             run.config,
@@ -90,9 +106,10 @@ def train(
                 MlflowListener(tracking_uri=run.tracking_uri, run_id=record.mlflow_run_id, outbox=outbox_path(run)),
                 ProgressListener(board=board),
             ),
-            watches=(DamageWatch(budget=damage), *watches),
+            watches=(DamageWatch(budget=damage), *own_watches, *watches),
             callbacks=(FailureNotice(run.tracking_uri, record.mlflow_run_id), *callbacks),
             loop_task=loop_task,
+            validation=validation,
         )
 
 
@@ -119,10 +136,18 @@ def log_damage(ledger: DamageLedger, run: Run, record: RunRecord) -> None:
     runs.log_json(run.tracking_uri, record.mlflow_run_id, entries, "damaged_videos.json")
 
 
-def finish(run: Run, record: RunRecord, stream: TrainingStream, *, use_gpu: bool) -> dict[str, Any]:
-    """Evaluates and registers the trained encoder, and closes the run."""
+def finish(
+    run: Run[PretrainConfig], record: RunRecord, stream: TrainingStream, *, use_gpu: bool, alias: str | None = None
+) -> dict[str, Any]:
+    """Evaluates and registers the trained encoder, and closes the run. `alias`: as of `register`."""
     checkpoint = final_checkpoint(run)
     progress = load_data_state(checkpoint)
+    validation = ValidationSummary.of_run(run)
+    if run.config.validation.registers == "best":
+        if validation.best is None:
+            say("no checkpoint could be validated: the last encoder is registered in place of the best")
+        else:
+            checkpoint = checkpoint_at(validation.best.uri)
     encoder = trained_encoder(run, checkpoint)
     evaluation = evaluate_run(
         run.dataset, encoder, run.config, encoder_input(run), damage=stream.damage, use_gpu=use_gpu
@@ -130,10 +155,15 @@ def finish(run: Run, record: RunRecord, stream: TrainingStream, *, use_gpu: bool
     metrics = {**evaluation.metrics, "data/num_damaged_videos": float(stream.damage.count())}
     runs.log_metrics_once(run.tracking_uri, record.mlflow_run_id, progress.step, metrics)
     log_damage(stream.damage, run, record)
-    model, alias = register(run, record, encoder, evaluation)
+    model, alias = register(run, record, encoder, evaluation, alias)
     runs.end_run(run.tracking_uri, record.mlflow_run_id, "FINISHED")
     record.at("finished").save(run.uri)
-    show(run, evaluation, f"models:/{model.name}@{alias}")
+    report = {}
+    if run.config.run.report:
+        report = report_at_end(
+            run, record.at("finished"), encoder, encoder_input(run), evaluation, damage=stream.damage, use_gpu=use_gpu
+        )
+    show(run, evaluation, validation, f"models:/{model.name}@{alias}", report.get("report"))
     return {
         "run_id": record.mlflow_run_id,
         "run_name": run.name,
@@ -141,7 +171,9 @@ def finish(run: Run, record: RunRecord, stream: TrainingStream, *, use_gpu: bool
         "num_steps": progress.step,
         "num_samples": progress.consumed.num_samples,
         "num_damaged_videos": stream.damage.count(),
-        "num_unsent_metrics": send_waiting(run.tracking_uri, Path(outbox_path(run))),
+        "num_unsent_metrics": sum(
+            send_waiting(run.tracking_uri, Path(outbox)) for outbox in (outbox_path(run), outbox_path(run, OUTBOX))
+        ),
         "metrics": metrics,
         "protocol": evaluation.protocol,
         "model_uri": model.model_uri,
@@ -149,10 +181,14 @@ def finish(run: Run, record: RunRecord, stream: TrainingStream, *, use_gpu: bool
         "storage": run.uri,
         "tracking_uri": redact(run.tracking_uri),
         "dataset": run.dataset.uri,
+        **validation.to_json(),
+        **report,
     }
 
 
-def show(run: Run, evaluation: Evaluation, model_uri: str) -> None:
+def show(
+    run: Run, evaluation: Evaluation, validation: ValidationSummary, model_uri: str, report: str | None = None
+) -> None:
     """Where to look, for the person who started the job: commands that work as they are printed."""
     tracking, python = redact(run.tracking_uri), sys.executable
     page = tracking if tracking.startswith("http") else f"{python} -m mlflow ui --backend-store-uri {tracking}"
@@ -160,6 +196,8 @@ def show(run: Run, evaluation: Evaluation, model_uri: str) -> None:
     say(
         f"\n{evaluation.table()}\n\n"
         f"run          {run.name} in {run.uri}\n"
-        f"tracking     {page}\n"
+        + "".join(f"{line}\n" for line in validation.lines)
+        + (f"report       {report}\n" if report else "")
+        + f"tracking     {page}\n"
         f'the encoder  MLFLOW_TRACKING_URI={tracking} {python} -c "{predict}"'
     )

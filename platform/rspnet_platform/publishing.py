@@ -11,9 +11,9 @@ from rspnet_platform.provenance import code_commit
 from rspnet_platform.run import Run
 from rspnet_platform.tracking.promotion import choose_alias, set_alias
 from rspnet_platform.tracking.registry import RegisteredModel, register_encoder
-from rspnet_platform.train.checkpoints import checkpoint_config, latest_checkpoint, load_tensors
+from rspnet_platform.train.checkpoints import checkpoint_config, latest_checkpoint
 from rspnet_platform.train.run_record import RunRecord
-from rspnet_platform.train.training_state import build_task
+from rspnet_platform.train.training_state import encoder_in
 
 GATE_METRIC = "validation/retrieval_top1"
 
@@ -27,9 +27,7 @@ def final_checkpoint(run: Run) -> Checkpoint:
 
 
 def trained_encoder(run: Run, checkpoint: Checkpoint) -> VideoEncoder:
-    task = build_task(run.config)
-    task.load_state_dict(load_tensors(checkpoint)["task"])
-    return task.encoder
+    return encoder_in(run.config, checkpoint)
 
 
 def encoder_input(run: Run) -> EncoderInput:
@@ -37,8 +35,11 @@ def encoder_input(run: Run) -> EncoderInput:
     return encoder_input_of_run(checkpoint_config(run.config), run.dataset.description.short_side)
 
 
-def register(run: Run, record: RunRecord, encoder: VideoEncoder, evaluation: Evaluation) -> tuple[RegisteredModel, str]:
-    """A new version in the registry, and the alias that the gate metric gives it: champion or challenger."""
+def register(
+    run: Run, record: RunRecord, encoder: VideoEncoder, evaluation: Evaluation, alias: str | None = None
+) -> tuple[RegisteredModel, str]:
+    """A new version in the registry, and its alias: `alias`, or without one that which the gate metric gives it,
+    champion or challenger."""
     card = EncoderCard(
         encoder=run.config.task.encoder,
         feature_dim=encoder.feature_dim,
@@ -54,7 +55,10 @@ def register(run: Run, record: RunRecord, encoder: VideoEncoder, evaluation: Eva
     }
     name = run.config.tracking.model_name
     model = register_encoder(run.tracking_uri, record.mlflow_run_id, name, encoder, card, evaluation.metrics, tags)
-    choice = choose_alias(run.tracking_uri, name, model.version, GATE_METRIC)
-    say(f"registered {name} version {model.version} as {choice.alias}: {choice.reason}")
-    set_alias(run.tracking_uri, name, model.version, choice.alias)
-    return model, choice.alias
+    reason = "as was asked for"
+    if alias is None:
+        choice = choose_alias(run.tracking_uri, name, model.version, GATE_METRIC)
+        alias, reason = choice.alias, choice.reason
+    say(f"registered {name} version {model.version} as {alias}: {reason}")
+    set_alias(run.tracking_uri, name, model.version, alias)
+    return model, alias

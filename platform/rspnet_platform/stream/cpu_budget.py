@@ -38,17 +38,19 @@ class Budget:
     def gpus(self) -> float:
         return sum(claim.count * claim.gpus for claim in self.claims)
 
+    @property
+    def too_few(self) -> list[str]:
+        """What the cluster has too little of."""
+        totals = [("CPUs", self.cpus, self.cluster_cpus), ("GPUs", self.gpus, self.cluster_gpus)]
+        return [name for name, wanted, there in totals if wanted > there + 1e-9]
+
     def check(self) -> None:
         """Raises BudgetError with the table and what would fit."""
-        too_few = [name for name, wanted, there in self._totals() if wanted > there + 1e-9]
-        if too_few:
+        if self.too_few:
             raise BudgetError(
-                f"the cluster has too few {' and '.join(too_few)} for this run:\n{self.table()}\n"
+                f"the cluster has too few {' and '.join(self.too_few)} for this run:\n{self.table()}\n"
                 f"Accepted: {self.accepted}."
             )
-
-    def _totals(self) -> list[tuple[str, float, float]]:
-        return [("CPUs", self.cpus, self.cluster_cpus), ("GPUs", self.gpus, self.cluster_gpus)]
 
     def table(self) -> str:
         lines = [f"  {'who':<28}{'count':>6}{'CPUs':>8}{'GPUs':>8}"]

@@ -6,6 +6,7 @@ and Ray refuses to go on with the run. Object stores put files as a whole.
 
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,32 @@ def newest_checkpoint_uri(run_uri: str) -> str | None:
             continue
         return storage.join(run_uri, newest["checkpoint_dir_name"]) if newest else None
     return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredCheckpoint:
+    """Its folder, the step that it was saved after, and its score."""
+
+    uri: str
+    step: int
+    score: float
+
+
+def best_checkpoint(run_uri: str, score: str) -> ScoredCheckpoint | None:
+    """Of a run that has ended: the validated checkpoint with the highest `score`, the later of equals; None without any
+    that is validated. `score` names the metric that Ray Train keeps checkpoints by."""
+    listed = storage.read_json(storage.join(run_uri, CHECKPOINT_LIST))
+    validated = set(listed["validated_checkpoint_dir_names"])
+    scored = [
+        ScoredCheckpoint(
+            uri=storage.join(run_uri, result["checkpoint_dir_name"]),
+            step=int(result["metrics"]["step"]),
+            score=result["metrics"][score],
+        )
+        for result in listed["checkpoint_results"]
+        if result["checkpoint_dir_name"] in validated and score in result["metrics"]
+    ]
+    return max(scored, key=lambda checkpoint: (checkpoint.score, checkpoint.step), default=None)
 
 
 def is_whole(path: Path) -> bool:

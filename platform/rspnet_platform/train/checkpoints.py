@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,28 +40,32 @@ class DataState:
 
 
 def report_checkpoint(
-    metrics: dict[str, float],
+    metrics: Mapping[str, float],
     tensors: dict[str, Any] | None,
     data_state: DataState | None,
     config: TrainingRunConfig,
+    *,
+    is_validated: bool = False,
 ) -> None:
-    """Reports on every rank; rank 0 alone hands in `tensors` and `data_state`.
+    """Reports on every rank; rank 0 alone hands in `tensors` and `data_state`, and says whether Ray Train is to have
+    the checkpoint validated.
 
     Written to a fresh local folder and sent to the run's storage in the background; the folder goes after that.
     Raises what the disk raises: the previous checkpoint then stays the latest.
     """
     if tensors is None or data_state is None:
-        ray.train.report(metrics, checkpoint=None)
+        ray.train.report(dict(metrics), checkpoint=None)
         return
     folder = Path(tempfile.mkdtemp(prefix="rspnet-checkpoint-"))
     torch.save(tensors, folder / TENSORS)
     (folder / DATA_STATE).write_text(json.dumps(data_state.to_json()))
     (folder / CONFIG).write_text(json.dumps(checkpoint_config(config), indent=2))
     ray.train.report(
-        metrics,
+        dict(metrics),
         checkpoint=Checkpoint.from_directory(folder),
         checkpoint_upload_mode=CheckpointUploadMode.ASYNC,
         delete_local_checkpoint_after_upload=True,
+        validation=is_validated,
     )
 
 
@@ -84,6 +89,12 @@ def load_data_state(checkpoint: Checkpoint) -> DataState:
     assert checkpoint.filesystem is not None
     with checkpoint.filesystem.open_input_stream(f"{checkpoint.path}/{DATA_STATE}") as stream:
         return DataState.from_json(json.loads(stream.read()))
+
+
+def checkpoint_at(uri: str) -> Checkpoint:
+    """The checkpoint in a folder."""
+    filesystem, path = run_filesystem(uri)
+    return Checkpoint(path, filesystem)
 
 
 def latest_checkpoint(run_uri: str) -> Checkpoint | None:

@@ -1,6 +1,6 @@
 """One training run on Ray Train: the same launch for a job, a sweep's trial and a test."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -10,7 +10,7 @@ from ray.train.torch import TorchTrainer
 from ray.train.v2.api.exceptions import TrainingFailedError
 
 from rspnet_platform import runtime, storage
-from rspnet_platform.config import TrainingRunConfig
+from rspnet_platform.config import PretrainConfig, TrainingRunConfig
 from rspnet_platform.shards.dataset import ShardedDataset
 from rspnet_platform.stream.clip_dataset import execution_options
 from rspnet_platform.stream.clip_decoding import SampleRecipe
@@ -29,6 +29,7 @@ from rspnet_platform.train.loop import LoopInputs, train_loop
 from rspnet_platform.train.loop_task import LoopTask
 from rspnet_platform.train.run_storage import run_filesystem
 from rspnet_platform.train.watches import Watch
+from rspnet_platform.validation.run_validation import RunValidation
 
 MAX_CONTROLLER_FAILURES = 3
 """Ray's default is to try for ever to start a worker group that cannot start."""
@@ -40,6 +41,7 @@ class WorkerResources:
     use_gpu: bool
     min_workers: int
     max_workers: int
+    has_validation: bool = False
 
 
 def plan_stream(
@@ -86,28 +88,41 @@ def plan_resources(config: TrainingRunConfig) -> tuple[WorkerResources, Budget]:
     """What each worker gets. Raises BudgetError, with a table, for what the cluster cannot hold.
 
     An elastic run is kept to as many workers as leave a decode task room now: Ray would let it grow until none can run.
+    Validation takes what is left, or there is none, unless the run asks for it.
     """
     cpus, gpus = runtime.cluster_resources()
-    scaling = config.scaling
+    scaling, (validation, is_asked_for) = config.scaling, validation_claim(config)
     low, high = scaling.worker_range
     use_gpu = gpus > 0 if scaling.use_gpu is None else scaling.use_gpu
     cpus_per_worker = scaling.cpus_per_worker or fitting_cpus_per_worker(
         num_workers=high, cpus_per_decode_task=scaling.cpus_per_decode_task, cluster_cpus=cpus
     )
-    num_fitting = int((cpus - scaling.cpus_per_decode_task) / cpus_per_worker)
-    budget = Budget(
-        claims=(
-            Claim(who="training workers", count=low, cpus=cpus_per_worker, gpus=float(use_gpu)),
-            Claim(who="decode tasks, at least", count=1, cpus=scaling.cpus_per_decode_task),
-        ),
-        cluster_cpus=cpus,
-        cluster_gpus=gpus,
-    )
-    budget.check()
+
+    def budget(num_workers: int, *, has_validation: bool) -> Budget:
+        workers = Claim(who="training workers", count=num_workers, cpus=cpus_per_worker, gpus=float(use_gpu))
+        decoding = Claim(who="decode tasks, at least", count=1, cpus=scaling.cpus_per_decode_task)
+        claims = (workers, decoding, validation) if has_validation else (workers, decoding)
+        return Budget(claims=claims, cluster_cpus=cpus, cluster_gpus=gpus)
+
+    budget(low, has_validation=is_asked_for).check()
+    cpus_of_others = budget(0, has_validation=is_asked_for).cpus
     resources = WorkerResources(
-        cpus_per_worker=cpus_per_worker, use_gpu=use_gpu, min_workers=low, max_workers=min(high, num_fitting)
+        cpus_per_worker=cpus_per_worker,
+        use_gpu=use_gpu,
+        min_workers=low,
+        max_workers=min(high, int((cpus - cpus_of_others) / cpus_per_worker)),
     )
-    return resources, budget
+    has_room = not budget(resources.max_workers, has_validation=True).too_few
+    has_validation = validation.count > 0 and (is_asked_for or has_room)
+    return replace(resources, has_validation=has_validation), budget(low, has_validation=has_validation)
+
+
+def validation_claim(config: TrainingRunConfig) -> tuple[Claim, bool]:
+    """What the validation of the run's checkpoints wants, and whether the run asks for it."""
+    if not isinstance(config, PretrainConfig) or config.validation.protocol == "none":
+        return Claim(who="validation", count=0, cpus=0.0), False
+    options = config.validation
+    return Claim(who="validation", count=1, cpus=options.num_cpus, gpus=options.num_gpus), options.is_asked_for
 
 
 def launch_training(
@@ -121,6 +136,7 @@ def launch_training(
     watches: tuple[Watch, ...] = (),
     callbacks: tuple[UserCallback, ...] = (),
     loop_task: LoopTask | None = None,
+    validation: RunValidation | None = None,
 ) -> ray.train.Result:
     """Trains to the end, from the run's last checkpoint where it has one. Raises TrainingFailedError after
     `run.max_failures` restarts, StorageError when a store stays away, and RunStoppedError where a watch asks for it.
@@ -135,11 +151,12 @@ def launch_training(
         listeners=listeners,
         watches=watches,
         loop_task=loop_task or LoopTask(),
+        turns=validation.turns if validation else None,
     )
     mend_checkpoint_list(run_uri)
     num_left = None
     while True:
-        result = fit(build_trainer(config, run_uri, resources, inputs, callbacks))
+        result = fit(build_trainer(config, run_uri, resources, inputs, callbacks, validation))
         num_left_before, num_left = num_left, stream.num_undamaged_samples_left()
         if num_left < config.training.global_batch_size or num_left == num_left_before:
             return result
@@ -164,6 +181,7 @@ def build_trainer(
     resources: WorkerResources,
     inputs: LoopInputs,
     callbacks: tuple[UserCallback, ...],
+    validation: RunValidation | None,
 ) -> TorchTrainer:
     low, high = resources.min_workers, resources.max_workers
     storage_uri, name = run_uri.rsplit("/", 1)
@@ -178,6 +196,7 @@ def build_trainer(
         ),
         datasets={"train": inputs.stream},
         dataset_config=DataConfig(execution_options=execution_options()),
+        validation_config=validation.ray_config() if validation else None,
         run_config=RunConfig(
             name=name,
             storage_path=storage_path,
@@ -185,7 +204,11 @@ def build_trainer(
             failure_config=FailureConfig(
                 max_failures=config.run.max_failures, controller_failure_limit=MAX_CONTROLLER_FAILURES
             ),
-            checkpoint_config=CheckpointConfig(num_to_keep=config.training.num_checkpoints_kept),
+            # By a score the best ones are kept; the latest is in any case.
+            checkpoint_config=CheckpointConfig(
+                num_to_keep=config.training.num_checkpoints_kept,
+                checkpoint_score_attribute=validation.turns.score if validation else None,
+            ),
             callbacks=[*callbacks, CheckpointListKeeper(run_uri)],
             logging_config=LoggingConfig(log_level="WARNING"),
         ),

@@ -13,13 +13,15 @@ from rspnet_core.train_step import NonFiniteLossError, StepReport
 from rspnet_platform.config import TrainingRunConfig
 from rspnet_platform.stream.stream_plan import StreamPlan
 from rspnet_platform.stream.training_dataset import TrainingStream
-from rspnet_platform.train.checkpoints import DataState, load_data_state, load_tensors, report_checkpoint
+from rspnet_platform.train.checkpoints import load_data_state, load_tensors
 from rspnet_platform.train.listeners import Listener
 from rspnet_platform.train.loop_task import LoopTask
 from rspnet_platform.train.phase_timers import PhaseTimers
+from rspnet_platform.train.saving import Saver, is_first_rank
 from rspnet_platform.train.trained_samples import TrainedSamples
 from rspnet_platform.train.training_state import TrainingState
-from rspnet_platform.train.watches import DivergedError, RunStoppedError, Watch, shared_by_all_ranks
+from rspnet_platform.train.watches import RunStoppedError, Watch, diverged, shared_by_all_ranks
+from rspnet_platform.validation.validation_turns import ValidationTurns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,7 @@ class LoopInputs:
     listeners: tuple[Listener, ...]
     watches: tuple[Watch, ...] = ()
     loop_task: LoopTask = field(default_factory=LoopTask)
+    turns: ValidationTurns | None = None
 
 
 def train_loop(loop_config: dict[str, Any]) -> RunStoppedError | None:
@@ -40,7 +43,8 @@ def train_loop(loop_config: dict[str, Any]) -> RunStoppedError | None:
     training = inputs.config.training
     state = start_state(inputs)
     plan = replace(inputs.stream.plan, consumed=state.consumed)
-    saved_step, timers, trained = state.step, PhaseTimers(), TrainedSamples(state.consumed)
+    timers, trained = PhaseTimers(), TrainedSamples(state.consumed)
+    saver = Saver(state=state, trained=trained, dataset_sha256=inputs.dataset_sha256, turns=inputs.turns)
     stop: RunStoppedError | None = None
     with ExitStack() as stack:
         listeners = [stack.enter_context(listener) for listener in inputs.listeners] if is_first_rank() else []
@@ -49,7 +53,7 @@ def train_loop(loop_config: dict[str, Any]) -> RunStoppedError | None:
                 try:
                     report = state.train_on(inputs.loop_task.labelled(batch))
                 except NonFiniteLossError as error:  # on all ranks: it is their mean
-                    stop = DivergedError(str(error))
+                    stop = diverged(error)
                     break
             trained.add(batch)
             if is_due(state, training.log_every_num_steps):
@@ -61,16 +65,15 @@ def train_loop(loop_config: dict[str, Any]) -> RunStoppedError | None:
             if is_first_rank():
                 with timers.phase("checkpoint"):
                     inputs.loop_task.keep(state)
+            if stop is not None and not stop.saves_state:
+                break
             if is_due(state, training.checkpoint_every_num_steps):
                 with timers.phase("checkpoint"):
-                    save(state, trained, inputs)
-                saved_step = state.step
-            if stop:
+                    saver.save(is_last=stop is not None or state.step == state.num_steps)
+            if stop is not None:
                 break
-        if saved_step < state.step and (
-            stop is None or stop.saves_state
-        ):  # damaged videos can make the run a few steps shorter than planned
-            save(state, trained, inputs)
+        if stop is None or stop.saves_state:
+            saver.finish()
     return stop
 
 
@@ -140,19 +143,5 @@ def step_metrics(report: StepReport, timers: PhaseTimers, state: TrainingState, 
     }
 
 
-def save(state: TrainingState, trained: TrainedSamples, inputs: LoopInputs) -> None:
-    """A checkpoint with everything in it; every rank takes part, rank 0 writes."""
-    trained.gather()
-    tensors = data_state = None
-    if is_first_rank():
-        tensors = state.tensors()
-        data_state = DataState(step=state.step, dataset_sha256=inputs.dataset_sha256, consumed=state.consumed)
-    report_checkpoint({"step": state.step}, tensors, data_state, inputs.config)
-
-
 def is_due(state: TrainingState, every_num_steps: int) -> bool:
     return state.step % every_num_steps == 0 or state.step == state.num_steps
-
-
-def is_first_rank() -> bool:
-    return ray.train.get_context().get_world_rank() == 0

@@ -7,10 +7,12 @@ from typing import Any
 
 import ray.train.torch
 import torch
+from ray.train import Checkpoint
 from torch import nn
 
 from rspnet_core.augmentation import to_clips
 from rspnet_core.clip_batch import ClipBatch
+from rspnet_core.encoders.video_encoder import VideoEncoder
 from rspnet_core.optimizers import build_optimizer
 from rspnet_core.pretext import PRETEXT_TASKS
 from rspnet_core.pretext.task import PretextBatch, PretextTask, StepContext
@@ -19,6 +21,7 @@ from rspnet_core.train_step import StepReport, train_step
 from rspnet_platform.config import TrainingRunConfig
 from rspnet_platform.cpu_threads import use_all_cores_of
 from rspnet_platform.stream.consumed import ConsumedVideos
+from rspnet_platform.train.checkpoints import load_tensors
 
 TASKS = PRETEXT_TASKS | RECOGNITION_TASKS
 
@@ -28,6 +31,12 @@ def build_task(config: TrainingRunConfig) -> PretextTask:
     with torch.random.fork_rng():
         torch.manual_seed(config.training.seed)
         return resolve_name(TASKS[config.task.task_name])(config.task)
+
+
+def encoder_in(config: TrainingRunConfig, checkpoint: Checkpoint) -> VideoEncoder:
+    task = build_task(config)
+    task.load_state_dict(load_tensors(checkpoint)["task"])
+    return task.encoder
 
 
 @dataclass(kw_only=True)

@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol
 
 import torch.distributed as dist
 
+from rspnet_core.train_step import NonFiniteLossError
 from rspnet_platform.command_line import UserError
 from rspnet_platform.stream.damage import DamageBudget
 
@@ -36,6 +37,13 @@ class DivergedError(RunStoppedError):
 
     reason = "diverged"
     saves_state = False
+
+
+def diverged(error: NonFiniteLossError) -> DivergedError:
+    return DivergedError(
+        f"{error}. The last checkpoint stays. Accepted is another --run.name with a lower --optimizer.learning-rate, a "
+        "longer warm-up, or --training.precision fp32: the same run would come to the same step"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
