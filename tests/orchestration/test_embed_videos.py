@@ -88,6 +88,24 @@ def embed_clip(planes: np.ndarray) -> np.ndarray:
     return embed_videos(build_seeded("tiny", 3), clips, "average")[0].numpy()
 
 
+def test_pooling_and_colours_are_the_card_s() -> None:
+    """Of the same planes the maximum over space under other colours, one clip at a time; neither is the default."""
+    encoder = build_seeded("tiny", 3)
+    frozen = FrozenEncoders(
+        encoders={"one": encoder}, pooling="spatial_max", normalisation="slowfast", device=torch.device("cpu")
+    )
+    generator = torch.Generator().manual_seed(0)
+    planes = torch.randint(0, 256, (3, 4, 48, 32), generator=generator, dtype=torch.uint8)
+    numbers = torch.from_numpy(identity_numbers(4)).expand(3, -1, -1)
+    clips = to_clips(planes[:, None], numbers[:, None], "slowfast")[:, 0]
+    with torch.no_grad():
+        maps = [encoder.eval()(clip[None])[0] for clip in clips]
+    expected = torch.stack([each.amax(dim=(2, 3)).mean(dim=1) for each in maps]).mean(dim=0).numpy()
+    found = frozen.embed(planes, numbers)["one"]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert np.abs(found - FROZEN.embed(planes, numbers)["one"]).max() > 0.01
+
+
 def test_many_clips_go_through_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a video with more clips than the encoder takes at once; each counts as much as the others."""
     generator = torch.Generator().manual_seed(0)
