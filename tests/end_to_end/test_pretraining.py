@@ -49,6 +49,8 @@ def test_a_run_leaves_what_its_user_needs(undisturbed):
     assert result["model_alias"] == "models:/rspnet@champion"
     assert {"validation/retrieval_top1", "validation/random_retrieval_top1_mean"} <= set(result["metrics"])
     assert "rspnet_paper" in result["protocol"]
+    assert result["report_parts_left_out"] == []
+    assert f"{result['metrics']['validation/retrieval_top1']:.1%}" in Path(result["report"]).read_text()
     losses = job.losses()
     assert sorted(losses) == list(range(1, NUM_STEPS + 1))
     assert all(math.isfinite(loss) for loss in losses.values())
