@@ -60,7 +60,7 @@ def register_classifier(
     }
     registered = register_model(uri, result["run_id"], name, parts, result["metrics"], tags)
     choice = choose_alias(uri, name, registered.version, GATE_METRIC)
-    say(f"registered {name} version {registered.version} as {choice.alias}: {choice.reason}")
+    say(f"registered {run.run.name} as {name} version {registered.version}, {choice.alias}: {choice.reason}")
     set_alias(uri, name, registered.version, choice.alias)
     record = {
         "run_name": result["run_name"],

@@ -36,6 +36,7 @@ class EmbedConfig:
     use_gpu: bool | None = None
     """By default where the cluster has any."""
     cpus_per_decode_task: float = 0.5
+    """What a task that reads and decodes videos takes of the cluster."""
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     """Where models:/... is looked up."""
 

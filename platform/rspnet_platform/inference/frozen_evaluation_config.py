@@ -92,6 +92,7 @@ class FrozenEvaluationConfig:
     use_gpu: bool | None = None
     """By default where the cluster has any."""
     cpus_per_decode_task: float = 0.5
+    """What a task that reads and decodes videos takes of the cluster."""
 
     def __post_init__(self) -> None:
         accepted = [*FROZEN_PROTOCOLS, *OTHER_NAMES, ALL_PROTOCOLS]
