@@ -11,7 +11,13 @@ from rspnet_platform.train.checkpoint_list import (
     mend_checkpoint_list,
 )
 
-OLD, NEW = json.dumps({"checkpoint_results": [1]}), json.dumps({"checkpoint_results": [1, 2]})
+EMPTY = {
+    "checkpoint_results": [],
+    "checkpoint_report_indices": [],
+    "pending_training_results": [],
+    "pending_validation_specs": [],
+}
+OLD, NEW = json.dumps(EMPTY | {"current_report_index": 1}), json.dumps(EMPTY | {"current_report_index": 2})
 
 
 def keep(folder: Path, content: str) -> None:

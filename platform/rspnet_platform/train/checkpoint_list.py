@@ -5,7 +5,6 @@ and Ray refuses to go on with the run. Object stores put files as a whole.
 """
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,10 +41,34 @@ def mend_checkpoint_list(run_uri: str) -> None:
         return
     say(f"{path} was torn when the run was ended; going on from the checkpoint before")
     if is_whole(copy):
-        with replacing(str(path)) as mended, copy.open("rb") as source:
-            shutil.copyfileobj(source, mended)
+        with replacing(str(path)) as mended:
+            mended.write(json.dumps(without_deleted(json.loads(copy.read_bytes()), run_uri)).encode())
     else:
         path.unlink()
+
+
+def without_deleted(listed: dict[str, Any], run_uri: str) -> dict[str, Any]:
+    """A list that names no checkpoint that is gone: since it was copied, a validation may have ended and let some be
+    deleted, but never the latest."""
+
+    def is_there(result: dict[str, Any]) -> bool:
+        return Path(run_uri, result["checkpoint_dir_name"]).is_dir()
+
+    results, pending = listed["checkpoint_results"], listed["pending_training_results"]
+    return listed | {
+        "checkpoint_results": [result for result in results if is_there(result)],
+        "checkpoint_report_indices": [
+            index
+            for result, index in zip(results, listed["checkpoint_report_indices"], strict=True)
+            if is_there(result)
+        ],
+        "pending_training_results": [result for result in pending if is_there(result)],
+        "pending_validation_specs": [
+            specification
+            for result, specification in zip(pending, listed["pending_validation_specs"], strict=True)
+            if is_there(result)
+        ],
+    }
 
 
 def newest_checkpoint_uri(run_uri: str) -> str | None:
