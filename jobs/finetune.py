@@ -1,8 +1,8 @@
 """Fine-tunes: `python jobs/finetune.py [RECIPE] --model MODEL --data.shards URI --run.name NAME --seeds 0 1 2`.
 
 Each seed trains on the training videos and is tested on the test videos; the result is their mean and deviation. The
-same command goes on where it stopped, and repeats no seed that has finished. The classifier of the seed that does best on
-its validation videos is registered.
+same command goes on where it stopped, and repeats no seed that has finished. The classifier of the seed that does best
+on its validation videos is registered.
 """
 
 import sys
