@@ -3,7 +3,13 @@
 import pytest
 from rspnet_platform.train.run_record import RunRecord, Stage
 
-CONFIG = {"task.temperature": 0.07, "scaling.num_workers": "2", "data.shards": "/a"}
+CONFIG = {
+    "task.temperature": 0.07,
+    "scaling.num_workers": "2",
+    "data.shards": "/a",
+    "validation.fraction": 0.1,
+    "validation.num_clips": 1,
+}
 
 
 def record(stage: Stage = "training") -> RunRecord:
@@ -20,13 +26,16 @@ def test_where_and_how_it_runs_may_change(tmp_path):
     record().save(str(tmp_path))
     loaded = RunRecord.load(str(tmp_path))
     assert loaded == record()
-    check(record(), scaling__num_workers="1", data__shards="/b", data__max_damaged_fraction=0.5)
+    check(
+        record(), scaling__num_workers="1", data__shards="/b", data__max_damaged_fraction=0.5, validation__num_clips=3
+    )
 
 
 @pytest.mark.parametrize(
     ("stage", "sha256", "changes", "message"),
     [
         ("training", "d1", {"task__temperature": 0.1}, "--task.temperature was 0.07, is 0.1"),
+        ("training", "d1", {"validation__fraction": 0.2}, "--validation.fraction was 0.1, is 0.2"),
         ("training", "d2", {}, "begun on data set d1, and --data.shards is d2"),
         ("finished", "d1", {}, "has finished"),
     ],
