@@ -15,6 +15,7 @@ from rspnet_platform.stream.damage import DamageLedger
 from rspnet_platform.stream.stream_plan import StreamPlan, VideoLocations
 from rspnet_platform.train.launch import plan_resources
 from rspnet_platform.train.train_config import ScalingOptions
+from rspnet_platform.validation.validation_options import ValidationOptions
 
 from rspnet_core.sampling.speed_pairs import SpeedPairSampler
 from rspnet_core.sampling.views import ViewConfig
@@ -164,9 +165,22 @@ def test_a_run_that_the_cluster_cannot_hold_is_refused_with_the_table():
 
 
 def test_two_workers_fit_into_two_cpus():
-    """With half a CPU each, so that a decode task has room."""
+    """With half a CPU each, so that a decode task has room, and the validation of checkpoints too."""
     resources, budget = plan_resources(PretrainConfig(scaling=ScalingOptions(num_workers="2")))
-    assert (resources.cpus_per_worker, budget.cpus) == (0.5, 1.5)
+    assert (resources.cpus_per_worker, resources.has_validation, budget.cpus) == (0.5, True, 2.0)
+
+
+def test_validation_takes_what_is_left_unless_it_is_asked_for():
+    """Three workers leave it nothing: by default the run goes without, as it did before there was any."""
+    scaling = ScalingOptions(num_workers="3")
+    resources, budget = plan_resources(PretrainConfig(scaling=scaling))
+    assert (resources.max_workers, resources.has_validation, budget.cpus) == (3, False, 2.0)
+    asked_for = ValidationOptions(registers="best")
+    with pytest.raises(BudgetError, match=r"validation +1 +0\.5"):
+        plan_resources(PretrainConfig(scaling=scaling, validation=asked_for))
+    elastic = PretrainConfig(scaling=ScalingOptions(num_workers="1:3"), validation=asked_for)
+    resources, _ = plan_resources(elastic)
+    assert (resources.max_workers, resources.has_validation) == (2, True)
 
 
 @pytest.mark.parametrize(("num_workers", "most"), [("1:2", 2), ("1:8", 3)])
