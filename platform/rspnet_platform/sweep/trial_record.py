@@ -46,7 +46,7 @@ class TrialRecord:
     @property
     def name(self) -> str:
         """Of its run."""
-        return f"trial-{self.number:04d}" + ("" if self.repeats is None else f"-of-{self.repeats:04d}-seed-{self.seed}")
+        return f"trial-{self.number:04d}" if self.repeats is None else f"trial-{self.repeats:04d}-seed-{self.seed}"
 
     @property
     def value(self) -> float | None:

@@ -26,7 +26,7 @@ ENVIRONMENT = {
 }
 
 
-RESOURCES = {"CPU": 0, "memory": 1}
+RESOURCES: dict[str, float] = {"CPU": 0.0, "memory": 1.0}
 """Of the process that waits for a trial: nothing, but Tune asks for something. What the trial itself takes, Tune does
 not see."""
 
