@@ -13,6 +13,8 @@ class TrainingConfig:
 
     `precision`: "bf16" runs the forward pass under autocast. `max_batch_size_per_worker`: a worker's part of the batch
     that is larger goes through the network in equal parts, whose gradients are averaged; none takes it whole.
+
+    `num_checkpoints_kept`: the newest, or of those that are validated the best; the newest one is kept in any case.
     """
 
     num_epochs: int = 200
