@@ -131,7 +131,7 @@ def children(process: subprocess.Popen, name: str) -> list[psutil.Process]:
     return found
 
 
-def recording_loop(records: str, seconds_per_step: float, loop_config: dict) -> str | None:
+def recording_loop(records: str, seconds_per_step: float, loop_config: dict) -> Any:
     """The real loop, whose steps write a line each once they are done."""
     import ray
     import ray.train
