@@ -39,6 +39,8 @@ class PretrainJob:
     settings: Mapping[str, object] = field(default_factory=lambda: SMALL)
     environment: Mapping[str, str] = field(default_factory=dict)
     """What its environment has beside this process's."""
+    switches: tuple[str, ...] = ("--run.no-report",)
+    """A report takes as long as such a training."""
 
     @property
     def run_folder(self) -> Path:
@@ -57,7 +59,7 @@ class PretrainJob:
         }
         values |= {**self.settings} | {key.replace("__", "."): value for key, value in changes.items()}
         flags = [text for key, value in values.items() for text in (f"--{key}", str(value))]
-        return [sys.executable, str(ROOT / "jobs" / "pretrain.py"), self.recipe, *flags]
+        return [sys.executable, str(ROOT / "jobs" / "pretrain.py"), self.recipe, *flags, *self.switches]
 
     def run(self, **changes: object) -> subprocess.CompletedProcess:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def undisturbed(small_dataset, tmp_path_factory) -> tuple[PretrainJob, dict]:
     """A run from beginning to end, with its result."""
-    job = PretrainJob(folder=tmp_path_factory.mktemp("undisturbed"), dataset=small_dataset.uri)
+    job = PretrainJob(folder=tmp_path_factory.mktemp("undisturbed"), dataset=small_dataset.uri, switches=())
     return job, job.result()
 
 

@@ -50,7 +50,7 @@ class SweepProcess(PretrainJob):
             "sweep.storage": self.folder / "sweeps",
             "tracking.uri": f"sqlite:///{self.database}",
         }
-        return ["custom", *(text for key, value in values.items() for text in (f"--{key}", str(value)))]
+        return ["custom", *(text for key, value in values.items() for text in (f"--{key}", str(value))), *self.switches]
 
     def command(self, **changes: object) -> list[str]:
         assert not changes

@@ -55,7 +55,7 @@ class FinetuneJob(PretrainJob):
     def command(self, **changes: object) -> list[str]:
         seeds = changes.get("seeds", (0,))
         assert isinstance(seeds, tuple)
-        return [sys.executable, str(ROOT / "jobs" / "finetune.py"), "tiny", *self.arguments(seeds)]
+        return [sys.executable, str(ROOT / "jobs" / "finetune.py"), "tiny", *self.arguments(seeds), *self.switches]
 
     @property
     def run_folder(self) -> Path:
@@ -70,7 +70,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> ShardedDataset:
 @pytest.fixture(scope="module")
 def undisturbed(dataset: ShardedDataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[FinetuneJob, dict]:
     """One seed from beginning to end, with its result."""
-    job = FinetuneJob(folder=tmp_path_factory.mktemp("undisturbed"), dataset=dataset.uri)
+    job = FinetuneJob(folder=tmp_path_factory.mktemp("undisturbed"), dataset=dataset.uri, switches=())
     return job, job.result()
 
 
@@ -87,6 +87,8 @@ def test_killed_and_resumed_equals_undisturbed(undisturbed, tmp_path):
     assert job.stage() == "training"
     resumed = job.result()
     assert resumed["runs"][0]["num_steps"] == NUM_STEPS
+    assert result["runs"][0]["report_parts_left_out"] == []
+    assert f"{result['runs'][0]['metrics']['finetune/test_top1']:.1%}" in Path(result["runs"][0]["report"]).read_text()
     assert (resumed["metrics"], resumed["runs"][0]["metrics"]) == (result["metrics"], result["runs"][0]["metrics"])
     losses, others = whole.losses(), job.losses()
     assert max(others) == NUM_STEPS

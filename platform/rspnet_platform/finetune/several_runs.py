@@ -20,7 +20,7 @@ from rspnet_platform.finetune.one_run import finish_run, finished_result
 from rspnet_platform.finetune.recognition_run import RecognitionRun, plan_run
 from rspnet_platform.finetune.recognition_videos import recognition_videos
 from rspnet_platform.home import default_home
-from rspnet_platform.provenance import code_commit
+from rspnet_platform.parent_run import PARENT_TAG, begin_parent
 from rspnet_platform.run import closing_on_failure, generated_name, settle
 from rspnet_platform.tracking import runs
 from rspnet_platform.tracking.client import check_reachable
@@ -32,7 +32,6 @@ from rspnet_platform.train.run_record import RECORD
 from rspnet_platform.visualise.recorded_run import keep_recipe
 
 PARENT_RECORD = "finetune.json"
-PARENT_TAG = "mlflow.parentRunId"
 AVERAGED = ("finetune/test_top1", "finetune/test_top5", "finetune/test_mean_class_accuracy", "finetune/validation_top1")
 
 
@@ -64,7 +63,7 @@ def finetune(config: FinetuneConfig, recipe: Mapping[str, Any] | None = None) ->
     if recipe is not None:
         for run in planned:
             keep_recipe(run.run.uri, recipe)
-    parent_id = begin_parent(campaign, initial)
+    parent_id = begin(campaign, initial)
     with closing_on_failure(campaign.tracking_uri, parent_id):
         if None in results:
             tags = {PARENT_TAG: parent_id, "model": initial.reference, "model_sha256": initial.sha256}
@@ -126,22 +125,16 @@ def plan_part(campaign: Campaign, config: FinetuneConfig, initial: InitialEncode
     return plan_run(replace(run, config=settled), videos, initial.weights_uri(campaign.uri))
 
 
-def begin_parent(campaign: Campaign, initial: InitialEncoder) -> str:
-    """Opens or continues the run in MLflow that holds the others, and returns its id."""
-    record_uri = storage.join(campaign.uri, PARENT_RECORD)
-    run_id = storage.read_json(record_uri)["mlflow_run_id"] if storage.exists(record_uri) else None
-    tags = {
-        "model": initial.reference,
-        "model_sha256": initial.sha256,
-        "code_commit": code_commit(),
-        "storage": campaign.uri,
-    }
-    config = campaign.config
-    run_id = runs.start_run(
-        campaign.tracking_uri, config.tracking.experiment, campaign.name, flatten(config), tags, run_id=run_id
+def begin(campaign: Campaign, initial: InitialEncoder) -> str:
+    """The run in MLflow that holds the others."""
+    return begin_parent(
+        storage.join(campaign.uri, PARENT_RECORD),
+        tracking_uri=campaign.tracking_uri,
+        experiment=campaign.config.tracking.experiment,
+        name=campaign.name,
+        params=flatten(campaign.config),
+        tags={"model": initial.reference, "model_sha256": initial.sha256, "storage": campaign.uri},
     )
-    storage.write_json(record_uri, {"mlflow_run_id": run_id})
-    return run_id
 
 
 def finish_all(
