@@ -24,6 +24,7 @@ from rspnet_platform.stream.training_dataset import TrainingStream
 from rspnet_platform.train.checkpoint_list import CheckpointListKeeper, mend_checkpoint_list
 from rspnet_platform.train.checkpoints import latest_checkpoint, load_data_state
 from rspnet_platform.train.failure_notice import storage_error_in
+from rspnet_platform.train.interrupt_handler import kept_interrupt_handler
 from rspnet_platform.train.listeners import Listener
 from rspnet_platform.train.loop import LoopInputs, train_loop
 from rspnet_platform.train.loop_task import LoopTask
@@ -165,7 +166,8 @@ def launch_training(
 def fit(trainer: TorchTrainer) -> ray.train.Result:
     """With the errors of `launch_training`: the loop returns why it stopped before the end."""
     try:
-        result = trainer.fit()
+        with kept_interrupt_handler():
+            result = trainer.fit()
     except TrainingFailedError as error:
         if (storage_error := storage_error_in([error])) is not None:
             raise storage_error from error
