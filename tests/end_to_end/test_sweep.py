@@ -141,7 +141,8 @@ def check_tracked(job: SweepProcess, result: dict) -> None:
     assert runs["trial-0000"].data.params["optimizer.learning_rate"] == "0.05"
     artifacts = {artifact.path for artifact in client.list_artifacts(parent.info.run_id, "results")}
     assert {"results/table.md", "results/table.csv", "results/effects.png"} <= artifacts
-    assert client.get_registered_model("rspnet").aliases == {"challenger": "1"}
+    aliases = client.get_registered_model("rspnet").aliases
+    assert {alias: int(version) for alias, version in aliases.items()} == {"challenger": 1}
     assert result["model_uri"] == "models:/rspnet/1"
 
 
