@@ -5,11 +5,14 @@ import io
 import json
 import sqlite3
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pytest
 from rspnet_platform.benchmark.benchmark import benchmark
+from rspnet_platform.benchmark.benchmark_run import plan_runs
+from rspnet_platform.benchmark.encoder_scores import score_all
+from rspnet_platform.benchmark.questions import candidates
 
 from jobs.benchmark import parse
 from tests.end_to_end.pretrain_job import ROOT, PretrainJob, kill_group, wait_until
@@ -66,42 +69,38 @@ def tracked(database: Path) -> dict[str, tuple[str, str | None]]:
     return {name: (status, parent) for name, status, parent in rows}
 
 
-def test_killed_resumed_and_enlarged(tmp_path, empty_database):
-    """No run is repeated, none is lost; more seeds join the table; a run that diverges is named and left out."""
+def test_killed_resumed_and_enlarged(tmp_path, empty_database, monkeypatch):
+    """No run is repeated, none is lost; more seeds and recipes join the table; a run that diverges is named and left
+    out; encoders whose numbers are known are not asked again."""
     job = BenchmarkJob(folder=tmp_path, dataset=make_labelled_dataset(tmp_path / "videos").uri)
     job.database.write_bytes(empty_database.read_bytes())
-
     process = job.start()
     wait_until(lambda: (job.run_folder / "tiny_appearance_instance-seed-0" / "run.json").exists(), process)
     kill_group(process)
     ended = {name: of for name, of in job.records().items() if b'"trained"' in of}
     assert list(ended) == ["tiny_cpu-seed-0/run.json"]
 
-    one = benchmark(parse(job.arguments(1, RECIPES)))
-    assert ended.items() <= job.records().items(), "a run that had ended was begun again"
-    assert {(of["row"], of["seed"]) for of in one["scores"]} == {(row, 0) for row in (RANDOM, *RECIPES)}
-    assert one["stopped"] == {}
-
-    scored = {path.name: path.stat().st_mtime_ns for path in (job.run_folder / "scores").iterdir()}
     config = parse(job.arguments(2, [*RECIPES, "tiny_moco"]))
     moco = config.configs["tiny_moco"]
     diverging = replace(moco, optimizer=replace(moco.optimizer, learning_rate=1e30))
-    two = benchmark(replace(config, configs={**config.configs, "tiny_moco": diverging}))
-    check_table(job, two, one)
-    for name, written in scored.items():
-        assert (job.run_folder / "scores" / name).stat().st_mtime_ns == written, "what is known was computed again"
+    result = benchmark(replace(config, configs={**config.configs, "tiny_moco": diverging}))
+    assert ended.items() <= job.records().items(), "a run that had ended was begun again"
+    check_table(job, result)
+
+    smaller = replace(config, configs={recipe: config.configs[recipe] for recipe in RECIPES})
+    monkeypatch.setattr("rspnet_platform.benchmark.encoder_scores.compute", lambda _: pytest.fail("computed again"))
+    again = score_all(smaller, candidates(plan_runs(smaller, result["storage"]), 2), result["storage"])
+    assert [asdict(of) for of in again] == result["scores"]
 
 
-def check_table(job: BenchmarkJob, two: dict, one: dict) -> None:
+def check_table(job: BenchmarkJob, result: dict) -> None:
     """What the job prints, its files and MLflow agree."""
-    assert sorted(two["stopped"]) == ["tiny_moco-seed-0", "tiny_moco-seed-1"]
-    assert "the loss is " in two["stopped"]["tiny_moco-seed-0"]
-    values = {(of["row"], of["seed"]): of["numbers"]["retrieval"]["top1"] for of in two["scores"]}
+    assert sorted(result["stopped"]) == ["tiny_moco-seed-0", "tiny_moco-seed-1"]
+    assert "the loss is " in result["stopped"]["tiny_moco-seed-0"]
+    values = {(of["row"], of["seed"]): of["numbers"]["retrieval"]["top1"] for of in result["scores"]}
     assert set(values) == {(row, seed) for row in (RANDOM, *RECIPES) for seed in range(2)}
-    before = {(of["row"], of["seed"]): of["numbers"]["retrieval"]["top1"] for of in one["scores"]}
-    assert before.items() <= values.items()
     mean = (values["tiny_cpu", 0] + values["tiny_cpu", 1]) / 2
-    assert two["metrics"]["benchmark/tiny_cpu/retrieval_top1_mean"] == pytest.approx(mean)
+    assert result["metrics"]["benchmark/tiny_cpu/retrieval_top1_mean"] == pytest.approx(mean)
 
     table = (job.run_folder / "benchmark.md").read_text()
     assert f"| {NUM_STEPS} |" in table
@@ -114,7 +113,7 @@ def check_table(job: BenchmarkJob, two: dict, one: dict) -> None:
     assert json.loads((job.run_folder / "tiny_cpu-seed-0" / "training_cost.json").read_text())["training_seconds"] > 0
 
     runs = tracked(job.database)
-    parent = two["run_id"]
+    parent = result["run_id"]
     assert runs[job.name] == ("FINISHED", None)
     for recipe in RECIPES:
         for seed in range(2):
