@@ -24,6 +24,7 @@ SMALL = {
     "training.log-every-num-steps": 1,
     "evaluation.num-random-encoders": 1,
 }
+WITHOUT_REPORT = ("--run.no-report",)
 NUM_STEPS = 120
 """40 epochs of 24 videos in batches of 8."""
 
@@ -39,8 +40,8 @@ class PretrainJob:
     settings: Mapping[str, object] = field(default_factory=lambda: SMALL)
     environment: Mapping[str, str] = field(default_factory=dict)
     """What its environment has beside this process's."""
-    switches: tuple[str, ...] = ("--run.no-report",)
-    """A report takes as long as such a training."""
+    switches: tuple[str, ...] = (*WITHOUT_REPORT, "--validation.protocol", "none")
+    """Short runs go without what takes longer than they do, where a test is not about it."""
 
     @property
     def run_folder(self) -> Path:

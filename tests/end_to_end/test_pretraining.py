@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.end_to_end.pretrain_job import NUM_STEPS, ROOT, PretrainJob, kill_group, wait_until
+from tests.end_to_end.pretrain_job import NUM_STEPS, ROOT, WITHOUT_REPORT, PretrainJob, kill_group, wait_until
 
 GOLDEN = ROOT / "tests" / "golden" / "tiny_losses.txt"
 
@@ -97,7 +97,7 @@ def test_killed_and_resumed_equals_undisturbed(undisturbed, tmp_path):
 
 def test_a_dying_worker_costs_nothing_but_time(small_dataset, tmp_path):
     """One of two workers is killed after a checkpoint: the run goes on by itself, each sample trained on once."""
-    job = PretrainJob(folder=tmp_path, dataset=small_dataset.uri)
+    job = PretrainJob(folder=tmp_path, dataset=small_dataset.uri, switches=WITHOUT_REPORT)
     process = job.start(scaling__num_workers=2)
     try:
         wait_until(job.has_checkpoint, process)

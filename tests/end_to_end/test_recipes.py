@@ -52,12 +52,7 @@ def results(
     unlabelled_dataset: str, empty_database: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, tuple[PretrainJob, dict]]:
     folder = tmp_path_factory.mktemp("recipes")
-    settings = {
-        "training.num-epochs": 2,
-        "training.global-batch-size": 12,
-        "training.log-every-num-steps": 1,
-        "validation.protocol": "none",
-    }
+    settings = {"training.num-epochs": 2, "training.global-batch-size": 12, "training.log-every-num-steps": 1}
     jobs = [
         PretrainJob(folder=folder / name, dataset=unlabelled_dataset, recipe=name, settings=settings) for name in TINY
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.pretrain_job import ROOT, PretrainJob, kill_group, wait_until
+from tests.end_to_end.pretrain_job import ROOT, WITHOUT_REPORT, PretrainJob, kill_group, wait_until
 
 SETTINGS = {
     "task.clips.num-frames-per-clip": 4,
@@ -39,6 +39,8 @@ GOOD, FAILING, DIVERGING = range(3)
 @dataclass(frozen=True, kw_only=True)
 class SweepProcess(PretrainJob):
     """`jobs/sweep.py`, with the settings above."""
+
+    switches: tuple[str, ...] = WITHOUT_REPORT
 
     @property
     def sweep_folder(self) -> Path:

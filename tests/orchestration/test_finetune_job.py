@@ -13,7 +13,7 @@ from rspnet_platform.finetune.several_runs import finetune
 from rspnet_platform.shards.dataset import ShardedDataset
 
 from jobs.finetune import parse
-from tests.end_to_end.pretrain_job import ROOT, PretrainJob, kill_group, wait_until
+from tests.end_to_end.pretrain_job import ROOT, WITHOUT_REPORT, PretrainJob, kill_group, wait_until
 from tests.labelled_dataset import NUM_TEST, NUM_TRAIN, make_labelled_dataset
 
 pytestmark = pytest.mark.slow
@@ -37,6 +37,8 @@ SMALL = {
 @dataclass(frozen=True, kw_only=True)
 class FinetuneJob(PretrainJob):
     """Of the seed 0, unless `seeds` says otherwise."""
+
+    switches: tuple[str, ...] = WITHOUT_REPORT
 
     def arguments(self, seeds: tuple[int, ...]) -> list[str]:
         values = SMALL | {

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from rspnet_platform.shards.dataset import ShardedDataset, open_dataset
 from rspnet_platform.shards.packet_reader import read_frames
 from rspnet_platform.shards.row_groups import read_videos
 
-from tests.end_to_end.pretrain_job import ROOT, PretrainJob, kill_group, own_lines, wait_until
+from tests.end_to_end.pretrain_job import ROOT, WITHOUT_REPORT, PretrainJob, kill_group, own_lines, wait_until
 from tests.services.conftest import make_bucket
 from tests.services.swift_store import STRANGER, SwiftStore
 
@@ -45,13 +46,17 @@ def s3_job(store: SwiftStore, dataset: ShardedDataset, folder: Path, **user) -> 
 
 
 def test_a_run_lives_on_the_store_alone(shared_store, as_owner, small_dataset, tmp_path) -> None:
-    """Shards read from s3://, checkpoints and damage list written to it; a second command finds the run finished."""
+    """Shards read from s3://, checkpoints, their validation and the damage list written to it; a second command finds
+    the run finished."""
     as_owner(shared_store)
     job, runs = s3_job(shared_store, small_dataset, tmp_path)
+    job = replace(job, switches=WITHOUT_REPORT)
     result = job.result(run__storage=runs, training__num_epochs=10)
     assert result["num_samples"] == 10 * 24
     assert result["num_damaged_videos"] == 0
     assert "run.json" in storage.list_names(f"{runs}/run")
+    assert result["best_checkpoint"].startswith(f"{runs}/run/checkpoint_")
+    assert result["validation"]["num_failed"] == 0
     assert not (tmp_path / "runs").exists()
     again = job.run(run__storage=runs, training__num_epochs=10)
     assert again.returncode == 1
