@@ -1,0 +1,37 @@
+"""Ctrl-C belongs to the job again once Ray Train has ended."""
+
+import signal
+import threading
+
+import pytest
+from rspnet_platform.train.interrupt_handler import kept_interrupt_handler
+
+
+def take_interrupts() -> None:
+    """As Ray Train does, which keeps them."""
+    signal.signal(signal.SIGINT, lambda *_: None)
+
+
+def test_a_handler_that_was_taken_is_put_back():
+    """Also where the training fails: the next Ctrl-C interrupts the job."""
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(RuntimeError, match="training failed"), kept_interrupt_handler():
+        take_interrupts()
+        raise RuntimeError("training failed")
+    assert signal.getsignal(signal.SIGINT) is before
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_threads_leave_it_alone():
+    """A sweep's trial trains in one, where Python allows no handlers."""
+    done = []
+
+    def train() -> None:
+        with kept_interrupt_handler():
+            done.append(True)
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    thread.join()
+    assert done == [True]
