@@ -7,17 +7,18 @@ import pytest
 from rspnet_platform.train.interrupt_handler import kept_interrupt_handler
 
 
-def take_interrupts() -> None:
-    """As Ray Train does, which keeps them."""
-    signal.signal(signal.SIGINT, lambda *_: None)
+def training_that_fails() -> None:
+    """And takes Ctrl-C for itself, as Ray Train does."""
+    with kept_interrupt_handler():
+        signal.signal(signal.SIGINT, lambda *_: None)
+        raise RuntimeError("training failed")
 
 
 def test_a_handler_that_was_taken_is_put_back():
     """Also where the training fails: the next Ctrl-C interrupts the job."""
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(RuntimeError, match="training failed"), kept_interrupt_handler():
-        take_interrupts()
-        raise RuntimeError("training failed")
+    with pytest.raises(RuntimeError, match="training failed"):
+        training_that_fails()
     assert signal.getsignal(signal.SIGINT) is before
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
