@@ -48,7 +48,7 @@ def test_a_run_is_read_back_whole(store: str):
     loss = history.curves["train/loss"]
     np.testing.assert_array_equal(loss.steps, [1, 2, 3])
     np.testing.assert_array_equal(loss.values, [2.0, 1.5, np.nan])
-    assert history.num_repeated == 1
+    assert loss.num_repeated == 1
     assert read_json_artifact(store, run_id, "confusion_matrix.json") == {"classes": ["a"]}
     assert Path(artifact_address(store, run_id, "confusion_matrix.json")).is_file()
     with pytest.raises(ValueError, match="no artifact nothing"):

@@ -124,3 +124,10 @@ def test_the_page_holds_every_last_value():
     rows = re.findall(r'<td class="mono">(.*?)</td><td class="number">(.*?)</td><td class="number">(.*?)</td>', page)
     assert rows == [("&lt;script&gt;alert(1)&lt;/script&gt;", "0.25", "1"), ("train/loss", "1.25", "2,000")]
     assert "<script" not in page
+
+
+def test_what_a_runs_end_logs_again_is_no_restart():
+    """Only the loop's own metrics tell of steps that were trained again."""
+    again = MetricCurve(steps=np.arange(3), values=np.ones(3), num_repeated=1)
+    assert curves_of({"train/loss": curve([1.0, 2.0]), "data/num_damaged_videos": again}, None).num_repeated == 0
+    assert curves_of({"train/loss": again}, None).num_repeated == 1

@@ -37,11 +37,6 @@ class RunHistory:
     tags: Mapping[str, str]
     curves: Mapping[str, MetricCurve]
 
-    @property
-    def num_repeated(self) -> int:
-        """Logged steps that a restart has logged again."""
-        return max((curve.num_repeated for curve in self.curves.values()), default=0)
-
 
 def read_run_history(tracking_uri: str, run_id: str) -> RunHistory:
     """Raises ConnectionError where the store does not answer, or has no such file, and ValueError for a run that it

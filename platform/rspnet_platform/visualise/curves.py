@@ -71,8 +71,13 @@ def curves_of(curves: Mapping[str, MetricCurve], clips_per_step: int | None) -> 
         charts=[chart for title, names in chart_groups(curves).items() for chart in _charts(title, names, curves)],
         time=time_spent(curves, clips_per_step),
         last=[(name, float(curve.values[-1]), int(curve.steps[-1])) for name, curve in sorted(curves.items())],
-        num_repeated=max((curve.num_repeated for curve in curves.values()), default=0),
+        num_repeated=num_steps_trained_again(curves),
     )
+
+
+def num_steps_trained_again(curves: Mapping[str, MetricCurve]) -> int:
+    """Of those that were logged. The loop alone logs `train/...`; a run's end logs others at the last step again."""
+    return max((curve.num_repeated for name, curve in curves.items() if name.startswith("train/")), default=0)
 
 
 def chart_groups(curves: Mapping[str, MetricCurve]) -> dict[str, list[str]]:
