@@ -66,6 +66,16 @@ def test_whatever_is_killed_each_sample_is_trained_on_once(run, small_dataset):
     check_exactly_once(run, small_dataset)
 
 
+def test_the_controller_is_killed(run, small_dataset):
+    """Of Ray Train, which starts all others anew but not itself: another one goes on from the last checkpoint."""
+    with run.started(seconds_per_step=0.1) as process:
+        run.wait_until(lambda: run.last_checkpointed_step() >= 4, process)
+        children(process, "TrainController")[0].kill()
+        run.finish(process)
+    assert run.num_attempts() == 2
+    check_exactly_once(run, small_dataset)
+
+
 def test_a_node_is_killed(run, small_dataset):
     """Its raylet, with a training worker of two and what was decoded there: the other nodes go on from the last
     checkpoint, without an operator."""

@@ -7,7 +7,6 @@ import numpy as np
 import ray.train
 from ray.train import CheckpointConfig, DataConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchTrainer
-from ray.train.v2.api.exceptions import TrainingFailedError
 
 from rspnet_platform import runtime, storage
 from rspnet_platform.config import PretrainConfig, TrainingRunConfig
@@ -21,10 +20,9 @@ from rspnet_platform.stream.frame_readers import frame_reader
 from rspnet_platform.stream.splits import select_videos
 from rspnet_platform.stream.stream_plan import StreamPlan, VideoLocations
 from rspnet_platform.stream.training_dataset import TrainingStream
-from rspnet_platform.train.checkpoint_list import CheckpointListKeeper, mend_checkpoint_list
+from rspnet_platform.train.checkpoint_list import CheckpointListKeeper
 from rspnet_platform.train.checkpoints import latest_checkpoint, load_data_state
-from rspnet_platform.train.failure_notice import storage_error_in
-from rspnet_platform.train.interrupt_handler import kept_interrupt_handler
+from rspnet_platform.train.fitting import fit_to_the_end
 from rspnet_platform.train.listeners import Listener
 from rspnet_platform.train.loop import LoopInputs, train_loop
 from rspnet_platform.train.loop_task import LoopTask
@@ -154,27 +152,13 @@ def launch_training(
         loop_task=loop_task or LoopTask(),
         turns=validation.turns if validation else None,
     )
-    mend_checkpoint_list(run_uri)
+    new_trainer = partial(build_trainer, config, run_uri, resources, inputs, callbacks, validation)
     num_left = None
     while True:
-        result = fit(build_trainer(config, run_uri, resources, inputs, callbacks, validation))
+        result = fit_to_the_end(new_trainer, run_uri, config.run.max_failures)
         num_left_before, num_left = num_left, stream.num_undamaged_samples_left()
         if num_left < config.training.global_batch_size or num_left == num_left_before:
             return result
-
-
-def fit(trainer: TorchTrainer) -> ray.train.Result:
-    """With the errors of `launch_training`: the loop returns why it stopped before the end."""
-    try:
-        with kept_interrupt_handler():
-            result = trainer.fit()
-    except TrainingFailedError as error:
-        if (storage_error := storage_error_in([error])) is not None:
-            raise storage_error from error
-        raise
-    if result.return_value is not None:
-        raise result.return_value
-    return result
 
 
 def build_trainer(

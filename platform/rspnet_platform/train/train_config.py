@@ -94,8 +94,8 @@ class RunIdentity:
     """`name` with `storage` is the run: the same pair again resumes it. None generates a name.
 
     `storage`: a folder or URI that every node reaches; none takes the folder `runs` where the job is started.
-    `max_failures`: restarts after a worker's or a node's death before the run fails. `report`: at its end a page of its
-    numbers and pictures is made and logged with it, `report.html`.
+    `max_failures`: restarts after the death of a worker, a node or Ray Train's controller before the run fails.
+    `report`: at its end a page of its numbers and pictures is made and logged with it, `report.html`.
     """
 
     name: str | None = None
