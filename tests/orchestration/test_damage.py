@@ -183,5 +183,5 @@ def test_row_groups_are_let_go_of_after_their_last_row(small_dataset) -> None:
     held = []
     for location, row in zip(locations, rows, strict=True):
         groups.take(location, row["video_index"])
-        held.append(len(groups._loaded))
+        held.append(len(groups._groups._held))
     assert held == [1, 1, 1, 0, 1, 1, 1, 0]

@@ -19,8 +19,7 @@ from rspnet_platform.cpu_threads import use_all_cores_of
 from rspnet_platform.finetune.clip_scores import score_clips
 from rspnet_platform.shards.dataset import ShardedDataset
 from rspnet_platform.stream.clip_dataset import clip_dataset
-from rspnet_platform.stream.clip_decoding import SampleRecipe
-from rspnet_platform.stream.clip_source import sample_num_bytes
+from rspnet_platform.stream.clip_decoding import SampleRecipe, sample_num_bytes
 from rspnet_platform.stream.damage import DamageLedger
 from rspnet_platform.stream.frame_readers import FrameReader
 from rspnet_platform.stream.stream_plan import VideoLocations

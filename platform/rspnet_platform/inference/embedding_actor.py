@@ -17,8 +17,7 @@ from rspnet_core.evaluation.retrieval_protocol import Pooling
 from rspnet_core.normalisation import NormalisationName
 from rspnet_platform.cpu_threads import use_all_cores_of
 from rspnet_platform.inference.encoder_card import EncoderInput
-from rspnet_platform.stream.clip_decoding import SampleRecipe
-from rspnet_platform.stream.clip_source import sample_num_bytes
+from rspnet_platform.stream.clip_decoding import SampleRecipe, sample_num_bytes
 from rspnet_platform.stream.cpu_budget import Budget, Claim, fitting_cpus_per_worker
 
 MAX_VIDEOS_PER_BLOCK = 8

@@ -5,8 +5,9 @@ import warnings
 import ray.data
 from ray.data import DataContext, ExecutionOptions
 
-from rspnet_platform.stream.clip_decoding import SampleRecipe
-from rspnet_platform.stream.clip_source import ClipSource, SamplePlan, sample_num_bytes
+from rspnet_platform.stream.clip_decoding import SampleRecipe, sample_num_bytes
+from rspnet_platform.stream.clip_pack import ClipPack
+from rspnet_platform.stream.clip_source import ClipSource, SamplePlan
 from rspnet_platform.stream.damage import DamageLedger
 
 NO_PROGRESS_TIMEOUT_SECONDS = 1800
@@ -17,15 +18,20 @@ MAX_DECODE_RETRIES = 3
 
 
 def clip_dataset(
-    plan: SamplePlan, recipe: SampleRecipe, damage: DamageLedger, *, cpus_per_decode_task: float
+    plan: SamplePlan,
+    recipe: SampleRecipe,
+    damage: DamageLedger,
+    *,
+    cpus_per_decode_task: float,
+    pack: ClipPack | None = None,
 ) -> ray.data.Dataset:
-    """The plan's samples in its order, in blocks of its size."""
+    """The plan's samples in its order, in blocks of its size; read from `pack` where there is one."""
     configure_context(recipe, plan.num_rows_per_block)
     with warnings.catch_warnings():
         # The only way to bound retries: Ray's own default runs a crashing decode task again for ever.
         warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
         return ray.data.read_datasource(
-            ClipSource(plan, recipe, damage),
+            ClipSource(plan, recipe, damage, pack),
             num_cpus=cpus_per_decode_task,
             # The plan decides on the tasks; a larger number here would make Ray split their blocks.
             override_num_blocks=1,

@@ -90,8 +90,14 @@ def cut_sample(
 ) -> Sample:
     """The planned clips as their views show them, out of the decoded frames."""
     views = draw_views(plan, video, epoch, recipe)
-    size, (first, *_) = recipe.crop_size, plan.clips
-    planes = np.empty((len(plan.clips), len(first.frame_indices), size * 3 // 2, size), np.uint8)
+    return sample_of(plan, views, cut_planes(plan, views, frames, recipe.crop_size))
+
+
+def cut_planes(
+    plan: ClipPlan, views: Mapping[int, ViewParameters], frames: Mapping[int, Planes], size: int
+) -> np.ndarray:
+    """uint8 [num_clips, time, size * 3 // 2, size]: each clip's frames, cropped as its view says."""
+    planes = np.empty((len(plan.clips), len(plan.clips[0].frame_indices), size * 3 // 2, size), np.uint8)
     place = 0
     for group, clips in groupby(plan.clips, lambda clip: clip.augmentation_group):
         indices = [clip.frame_indices for clip in clips]
@@ -100,6 +106,11 @@ def cut_sample(
         crops = boxes * len(indices) if len(boxes) > 1 else boxes
         crop_and_resize([frames[i] for i in chain(*indices)], crops, size, out)
         place += len(indices)
+    return planes
+
+
+def sample_of(plan: ClipPlan, views: Mapping[int, ViewParameters], planes: np.ndarray) -> Sample:
+    """The cut clips with all that is known of them; `views` by augmentation group."""
     return Sample(
         planes=planes,
         view_numbers=np.stack([views[clip.augmentation_group].numbers for clip in plan.clips]),
@@ -120,3 +131,9 @@ def draw_views(plan: ClipPlan, video: VideoInfo, epoch: int, recipe: SampleRecip
         )
         for group in groups
     }
+
+
+def sample_num_bytes(recipe: SampleRecipe) -> int:
+    """Bytes of a sample's planes, which are nearly all of it."""
+    frames = recipe.sampler.num_clips * recipe.sampler.num_frames_per_clip
+    return frames * recipe.crop_size**2 * 3 // 2

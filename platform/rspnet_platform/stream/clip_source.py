@@ -17,7 +17,9 @@ from ray.data.block import Block, BlockAccessor, BlockMetadata
 from ray.data.context import DataContext
 
 from rspnet_platform.shards.packet_reader import DamagedVideoError
-from rspnet_platform.stream.clip_decoding import Sample, SampleRecipe, decode_visit
+from rspnet_platform.stream.clip_decoding import Sample, SampleRecipe, decode_visit, sample_num_bytes
+from rspnet_platform.stream.clip_pack import ClipPack, PackShare
+from rspnet_platform.stream.clip_pack_reading import packed_samples
 from rspnet_platform.stream.damage import DamageLedger
 from rspnet_platform.stream.loaded_row_groups import LoadedRowGroups, Location
 from rspnet_platform.stream.stream_plan import ExecutionSamples, VideoLocations
@@ -54,6 +56,7 @@ class Share:
     num_rows_per_block: int
     num_samples_per_visit: int
     damage: DamageLedger
+    pack: PackShare | None = None
 
     def visits(self) -> list[Visit]:
         """Of each sample, in order."""
@@ -88,7 +91,17 @@ class DueSample:
 
 
 def due_samples(share: Share) -> Iterator[DueSample]:
-    """In the share's order; each visit is decoded when its first sample is due."""
+    """In the share's order: out of the pack where there is one, decoded where not."""
+    if share.pack is None:
+        yield from decoded_samples(share)
+        return
+    packed = packed_samples(share.pack, share.video_indices, share.epochs, share.recipe)
+    for video_index, epoch, sample in zip(share.video_indices, share.epochs, packed, strict=True):
+        yield DueSample(video_index=video_index, epoch=epoch, sample=sample)
+
+
+def decoded_samples(share: Share) -> Iterator[DueSample]:
+    """Each visit is decoded when its first sample is due."""
     visits = share.visits()
     epochs_of: dict[Visit, list[int]] = {}
     for visit, epoch in zip(visits, share.epochs, strict=True):
@@ -123,11 +136,13 @@ def to_block(rows: list[dict[str, Any]]) -> Block:
 
 
 class ClipSource(Datasource):
-    """The samples that `plan` has left, decoded by `recipe`."""
+    """The samples that `plan` has left, by `recipe`: decoded, or out of a pack that has them decoded."""
 
-    def __init__(self, plan: SamplePlan, recipe: SampleRecipe, damage: DamageLedger) -> None:
+    def __init__(
+        self, plan: SamplePlan, recipe: SampleRecipe, damage: DamageLedger, pack: ClipPack | None = None
+    ) -> None:
         super().__init__()
-        self.plan, self.recipe, self.damage = plan, recipe, damage
+        self.plan, self.recipe, self.damage, self.pack = plan, recipe, damage, pack
 
     def get_name(self) -> str:
         return "ReadClips"
@@ -153,6 +168,7 @@ class ClipSource(Datasource):
                 num_rows_per_block=self.plan.num_rows_per_block,
                 num_samples_per_visit=samples.num_samples_per_visit,
                 damage=self.damage,
+                pack=self.pack and self.pack.share(video_indices),
             )
             metadata = BlockMetadata(
                 num_rows=len(epochs),
@@ -171,9 +187,3 @@ def num_executions_before(data_context: DataContext | None) -> int:
     fails loudly should the field be renamed.
     """
     return 0 if data_context is None else data_context._execution_idx
-
-
-def sample_num_bytes(recipe: SampleRecipe) -> int:
-    """Bytes of a sample's planes, which are nearly all of it."""
-    frames = recipe.sampler.num_clips * recipe.sampler.num_frames_per_clip
-    return frames * recipe.crop_size**2 * 3 // 2

@@ -1,10 +1,10 @@
 """The row groups that a read task holds in memory."""
 
-from collections import Counter
 from collections.abc import Iterable
 
 from rspnet_platform.shards.packet_reader import DamagedVideoError
 from rspnet_platform.shards.row_groups import EncodedVideo, RowGroup, read_row_group
+from rspnet_platform.stream.held_until_last_use import HeldUntilLastUse
 
 Location = tuple[str, int, int]
 """Shard, row group, row."""
@@ -15,18 +15,13 @@ class LoadedRowGroups:
 
     def __init__(self, dataset_uri: str, locations: Iterable[Location]) -> None:
         self._dataset_uri = dataset_uri
-        self._num_left = Counter(location[:2] for location in locations)
-        self._loaded: dict[tuple[str, int], RowGroup | DamagedVideoError] = {}
+        self._groups = HeldUntilLastUse(self._load, (location[:2] for location in locations))
 
     def take(self, location: Location, video_index: int) -> EncodedVideo:
         """Each location once. DamagedVideoError when the bytes are not those of that video; StorageError when the store
         fails."""
         shard, row_group, row = location
-        place = (shard, row_group)
-        group = self._loaded.get(place) or self._load(shard, row_group)
-        self._num_left[place] -= 1
-        if not self._num_left[place]:
-            del self._loaded[place]
+        group = self._groups.take((shard, row_group))
         if isinstance(group, DamagedVideoError):
             raise group
         video = group.video(row)
@@ -34,10 +29,8 @@ class LoadedRowGroups:
             raise DamagedVideoError(f"row {row} of {group.place} holds video {video.info.video_index}")
         return video
 
-    def _load(self, shard: str, row_group: int) -> RowGroup | DamagedVideoError:
+    def _load(self, place: tuple[str, int]) -> RowGroup | DamagedVideoError:
         try:
-            group = read_row_group(self._dataset_uri, shard, row_group)
+            return read_row_group(self._dataset_uri, *place)
         except DamagedVideoError as error:
-            group = error
-        self._loaded[shard, row_group] = group
-        return group
+            return error

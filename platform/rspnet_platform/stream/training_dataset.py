@@ -7,8 +7,8 @@ import numpy as np
 import ray.data
 
 from rspnet_platform.stream.clip_dataset import clip_dataset
-from rspnet_platform.stream.clip_decoding import SampleRecipe
-from rspnet_platform.stream.clip_source import sample_num_bytes
+from rspnet_platform.stream.clip_decoding import SampleRecipe, sample_num_bytes
+from rspnet_platform.stream.clip_pack import ClipPack
 from rspnet_platform.stream.consumed import ConsumedVideos
 from rspnet_platform.stream.damage import DamageLedger
 from rspnet_platform.stream.stream_plan import StreamPlan
@@ -22,7 +22,7 @@ class TrainingStream:
     """All that decides what a run reads. Ray Train calls it at every (re)start, and it plans only what is left.
 
     `plan` is that of a run that has consumed nothing; `read_consumed` finds what the last checkpoint accounts for,
-    or None before the first.
+    or None before the first. `pack` has the samples decoded; none decodes them.
     """
 
     plan: StreamPlan
@@ -30,12 +30,19 @@ class TrainingStream:
     damage: DamageLedger
     cpus_per_decode_task: float
     read_consumed: Callable[[], ConsumedVideos | None]
+    pack: ClipPack | None = None
 
     def __post_init__(self) -> None:
         check_waiting_samples(self.plan, self.recipe)
 
     def __call__(self) -> ray.data.Dataset:
-        return clip_dataset(self.plan_left(), self.recipe, self.damage, cpus_per_decode_task=self.cpus_per_decode_task)
+        return clip_dataset(
+            self.plan_left(),
+            self.recipe,
+            self.damage,
+            cpus_per_decode_task=self.cpus_per_decode_task,
+            pack=self.pack,
+        )
 
     def plan_left(self) -> StreamPlan:
         """What the last checkpoint leaves to do."""
