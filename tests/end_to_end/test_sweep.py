@@ -4,10 +4,13 @@ once on two CPUs, and nothing left over."""
 import json
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from rspnet_platform.sweep.trial_record import Score, TrialBook, TrialRecord
+from rspnet_platform.tracking.client import tracking_client
 
 from tests.end_to_end.pretrain_job import ROOT, WITHOUT_REPORT, PretrainJob, kill_group, wait_until
 
@@ -31,6 +34,7 @@ SETTINGS = {
     "sweep.num-repeated": 1,
     "sweep.num-seeds": 1,
     "sweep.num-final-epochs": 2,
+    "sweep.num-packed-samples": 5,
 }
 RAYS_OWN = ("_StatsActor", "_AutoscalingCoordinatorActor", "ActorLocationTracker")
 GOOD, FAILING, DIVERGING = range(3)
@@ -41,6 +45,7 @@ class SweepProcess(PretrainJob):
     """`jobs/sweep.py`, with the settings above."""
 
     switches: tuple[str, ...] = WITHOUT_REPORT
+    settings: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def sweep_folder(self) -> Path:
@@ -51,6 +56,7 @@ class SweepProcess(PretrainJob):
             "data.shards": self.dataset,
             "sweep.storage": self.folder / "sweeps",
             "tracking.uri": f"sqlite:///{self.database}",
+            **self.settings,
         }
         return ["custom", *(text for key, value in values.items() for text in (f"--{key}", str(value))), *self.switches]
 
@@ -92,8 +98,33 @@ def test_a_killed_sweep_goes_on_and_leaves_nothing_over(small_dataset, tmp_path,
     assert result["best_repeated_mean"] is not None
     assert job.trial(GOOD)["mlflow_run_id"] == killed_run_id
     assert [score["step"] for score in job.trial(GOOD)["scores"]] == [10, 20, 30]
+    assert Path(result["packed_clips"], "pack.json").exists()
     check_tracked(job, result)
     assert "| 2 | 1e+30 | diverged |" in Path(result["table"]).read_text()
+
+
+@pytest.mark.slow
+def test_a_trial_that_is_behind_ends_in_order_and_early(small_dataset, tmp_path, empty_database):
+    """Where the sweep has seen another do better at that number of samples: long before its last step, its run in
+    MLflow finished, and nothing is left over."""
+    settings = {"training.num-epochs": 400, "training.checkpoint-every-num-steps": 50, "sweep.num-repeated": 0}
+    settings |= {"search": "optimizer.learning_rate=choice:0.05,0.01", "sweep.num-final-epochs": 0}
+    settings |= {"sweep.first-rung-fraction": 0.01, "sweep.num-packed-samples": 1}
+    job = SweepProcess(folder=tmp_path, dataset=small_dataset.uri, settings=settings)
+    job.database.write_bytes(empty_database.read_bytes())
+    scores = tuple(Score(step=step, num_samples=8 * step, objective=2.0) for step in range(50, 1201, 50))
+    better = TrialRecord(number=0, kind="search", parameters={"optimizer.learning_rate": 0.05}, seed=0)
+    TrialBook(folder=str(job.sweep_folder / "trials")).save(replace(better, state="finished", scores=scores))
+
+    result, left_over = go_on(job)
+
+    assert left_over == []
+    assert result["trials"] == {"finished": 1, "stopped early": 1}
+    stopped = job.trial(1)
+    assert "others scored more than" in stopped["message"]
+    assert 0 < stopped["scores"][-1]["num_samples"] < 400 * 24
+    run = tracking_client(f"sqlite:///{job.database}").get_run(stopped["mlflow_run_id"])
+    assert (run.info.status, run.data.tags["state"]) == ("FINISHED", "stopped early")
 
 
 def go_on(job: SweepProcess) -> tuple[dict, list[str]]:
@@ -129,8 +160,6 @@ def alive() -> list[str]:
 
 def check_tracked(job: SweepProcess, result: dict) -> None:
     """A parent, a child for each trial that began a run, and the winner's."""
-    from rspnet_platform.tracking.client import tracking_client
-
     client = tracking_client(f"sqlite:///{job.database}")
     [experiment] = [each for each in client.search_experiments() if each.name == "rspnet"]
     found = client.search_runs([experiment.experiment_id])
@@ -171,6 +200,9 @@ def test_a_sweep_that_cannot_be_compared_is_refused(small_dataset, tmp_path):
         ("--search", "optimizer.learning_rate=choice:0.1"): "space.optimizer.learning_rate was",
         ("--validation.protocol", "none"): "validation.protocol is 'none'",
         ("--scaling.num-workers", "1:2"): "scaling.num_workers is '1:2'",
+        ("--sweep.num-packed-samples", "11"): "num_packed_samples is 11, and a trial has 10 epochs",
+        ("--sweep.num-videos", "25"): "num_videos is 25, and there are 24 videos",
+        ("--search", "task.clips.playback_speeds=choice:[1,2],[1,3]"): "task.clips.playback_speeds changes the clips",
     }.items():
         with pytest.raises(ValueError, match=message):
             settled(*more)

@@ -37,6 +37,10 @@ class SweepConfig:
     `reduction_factor`: asynchronous successive halving lets one of so many trials go on at each rung, the first at
     `first_rung_fraction` of a trial's samples; 0 stops none early.
 
+    `num_videos`: trials and repeats train on so many videos, drawn from the recipe's; none takes them all.
+    `num_packed_samples`: of each video, decoded once for all trials and repeats, which have them in turn where they
+    have more epochs; 0 lets each trial decode its own.
+
     `num_retries`: of a trial that failed. What diverged or collapsed is not tried again: it counts against its
     parameters.
 
@@ -53,6 +57,8 @@ class SweepConfig:
     max_concurrent_trials: int | None = None
     reduction_factor: int = 3
     first_rung_fraction: float = 0.25
+    num_videos: int | None = None
+    num_packed_samples: int = 0
     num_retries: int = 1
     num_repeated: int = 3
     num_seeds: int = 3
@@ -60,7 +66,7 @@ class SweepConfig:
 
     def __post_init__(self) -> None:
         least = {"num_trials": 1, "num_trial_epochs": 1, "max_concurrent_trials": 1, "seed": 0, "num_retries": 0}
-        least |= {"num_repeated": 0, "num_seeds": 1, "num_final_epochs": 0}
+        least |= {"num_repeated": 0, "num_seeds": 1, "num_final_epochs": 0, "num_videos": 2, "num_packed_samples": 0}
         for name, lowest in least.items():
             value = getattr(self, name)
             if value is not None and value < lowest:

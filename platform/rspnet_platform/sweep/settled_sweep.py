@@ -5,12 +5,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rspnet_platform import storage
 from rspnet_platform.config import PretrainConfig, flatten
 from rspnet_platform.run import settle
 from rspnet_platform.shards.dataset import ShardedDataset
+from rspnet_platform.stream.clip_pack_writing import PackWriter
 from rspnet_platform.stream.cpu_budget import Budget, BudgetError
 from rspnet_platform.sweep.search import SweepConfig, SweepJob
+from rspnet_platform.sweep.shared_clips import check_clips_stay, plan_shared_clips, videos_of_trials
 from rspnet_platform.sweep.suggestions import suggest
 from rspnet_platform.sweep.trial_record import TrialBook, TrialRecord
 from rspnet_platform.train.launch import plan_stream
@@ -26,7 +30,8 @@ REPEATS_APART = 100_000
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """`trial_config` is the recipe with a trial's budget."""
+    """`trial_config` is the recipe with a trial's budget, `video_indices` are what it trains on;
+    `shared_clips` are these decoded, none where each trial decodes its own."""
 
     job: SweepJob
     uri: str
@@ -34,7 +39,9 @@ class Sweep:
     tracking_uri: str
     trial_config: PretrainConfig
     dataset: ShardedDataset
+    video_indices: np.ndarray
     num_samples_per_trial: int
+    shared_clips: PackWriter | None
 
     @property
     def options(self) -> SweepConfig:
@@ -86,7 +93,8 @@ class Sweep:
 def settle_sweep(job: SweepJob, home: Path) -> Sweep:
     """Raises ValueError for what cannot be swept, or does not go on with the sweep of that name."""
     options, recipe = job.sweep, job.recipe
-    uri = storage.join(storage.resolve_uri(options.storage or str(home / "sweeps")), options.name or job.search)
+    storage_uri = storage.resolve_uri(options.storage or str(home / "sweeps"))
+    uri = storage.join(storage_uri, options.name or job.search)
     if storage.exists(storage.join(uri, RECORD)):
         raise ValueError(f"{uri} is a run; accepted is another --sweep.name, or another --sweep.storage")
     check_recipe(recipe)
@@ -97,9 +105,13 @@ def settle_sweep(job: SweepJob, home: Path) -> Sweep:
         run=replace(recipe.run, name="trial", storage=storage.join(uri, "runs")),
     )
     run = settle(config, home)
-    stream = plan_stream(run.config, run.dataset, run.uri)
+    video_indices = videos_of_trials(run.dataset, run.config, options)
+    stream = plan_stream(run.config, run.dataset, run.uri, video_indices)
     check_requirements(run.config, run.dataset, stream)
-    check_labels(run.dataset, run.config, stream.plan.video_indices)
+    check_labels(run.dataset, run.config, video_indices)
+    shared_clips = plan_shared_clips(storage_uri, run.dataset, run.config, options, stream)
+    if shared_clips is not None:
+        check_clips_stay(run.config, job.space)
     sweep = Sweep(
         job=job,
         uri=uri,
@@ -107,6 +119,8 @@ def settle_sweep(job: SweepJob, home: Path) -> Sweep:
         tracking_uri=run.tracking_uri,
         trial_config=replace(run.config, tracking=replace(run.config.tracking, uri=run.tracking_uri)),
         dataset=run.dataset,
+        video_indices=video_indices,
+        shared_clips=shared_clips,
         num_samples_per_trial=stream.plan.num_steps * stream.plan.global_batch_size,
     )
     check_same_sweep(sweep)
@@ -167,6 +181,8 @@ def identity(sweep: Sweep) -> dict[str, Any]:
         "validation.max_num_videos": sweep.trial_config.validation.max_num_videos,
         "sweep.sampler": sweep.options.sampler,
         "sweep.seed": sweep.options.seed,
+        "sweep.num_videos": sweep.options.num_videos,
+        "sweep.num_packed_samples": sweep.options.num_packed_samples or None,
         "dataset_sha256": sweep.dataset.description.manifest_sha256,
     }
     return json.loads(json.dumps(entries))  # as it comes back from the record

@@ -25,6 +25,7 @@ from rspnet_platform.sweep.settled_sweep import (
     of_trials,
     settle_sweep,
 )
+from rspnet_platform.sweep.shared_clips import make_shared_clips
 from rspnet_platform.sweep.summary import Row, as_csv, as_markdown, best_trials, importances, rows_of
 from rspnet_platform.sweep.trial import TrialLaunch
 from rspnet_platform.sweep.trial_record import TrialBook, TrialRecord
@@ -72,27 +73,13 @@ def walk(
     settled: Sweep, book: TrialBook, resources: WorkerResources, num_at_once: int, parent_id: str
 ) -> dict[str, Any]:
     tags = {PARENT_TAG: parent_id, "job": "sweep", "sweep": settled.name}
-    launch = TrialLaunch(
-        config=settled.trial_config,
-        resources=resources,
-        book_folder=settled.book_folder,
-        runs_uri=settled.runs_uri,
-        home=settled.home,
-        board_name=settled.board_name,
-        num_retries=settled.options.num_retries,
-        tags=tags,
-    )
-    tune = partial(
-        tune_trials,
-        book=book,
-        create=partial(settled.new_trial, book),
-        launch=launch,
-        num_at_once=num_at_once,
-    )
+    launch = launch_of(settled, resources, tags)
     with sweep_board(settled.board_name):
-        tune(unfinished(book, range(settled.job.num_trials)), asha=scheduler(settled, book))
+        trials = unfinished(book, range(settled.job.num_trials))
+        run_trials(settled, book, launch, trials, num_at_once=num_at_once, asha=scheduler(settled, book))
         best = best_trials(book.of("search"), settled.options.num_repeated)
-        tune(unfinished(book, [number for trial in best for number in settled.repeats_of(trial)]), asha=None)
+        repeats = unfinished(book, [number for trial in best for number in settled.repeats_of(trial)])
+        run_trials(settled, book, launch, repeats, num_at_once=num_at_once, asha=None)
     rows = rows_of(book)
     say(as_markdown(rows, settled.job.space, launch.objective))
     shares = importances(book.of("search"), settled.job.space)
@@ -103,6 +90,37 @@ def walk(
         final = train_winner(settled, settled.final_config, winner, resources, tags)
     runs.end_run(settled.tracking_uri, parent_id, "FINISHED")
     return result_of(settled, book, rows, shares, parent_id, results_uri, final)
+
+
+def launch_of(settled: Sweep, resources: WorkerResources, tags: dict[str, str]) -> TrialLaunch:
+    return TrialLaunch(
+        config=settled.trial_config,
+        resources=resources,
+        video_indices=settled.video_indices,
+        pack=settled.shared_clips and settled.shared_clips.pack,
+        book_folder=settled.book_folder,
+        runs_uri=settled.runs_uri,
+        home=settled.home,
+        board_name=settled.board_name,
+        num_retries=settled.options.num_retries,
+        tags=tags,
+    )
+
+
+def run_trials(
+    settled: Sweep,
+    book: TrialBook,
+    launch: TrialLaunch,
+    numbers: Sequence[int],
+    *,
+    num_at_once: int,
+    asha: CooperativeAsha | None,
+) -> None:
+    """To their ends, once the clips that they share are decoded."""
+    if numbers and settled.shared_clips is not None:
+        make_shared_clips(settled.shared_clips, settled.dataset, settled.trial_config)
+    create = partial(settled.new_trial, book)
+    tune_trials(numbers, book, create, launch, num_at_once=num_at_once, asha=asha)
 
 
 def unfinished(book: TrialBook, numbers: Sequence[int]) -> list[int]:
@@ -199,6 +217,7 @@ def result_of(
         "model_uri": final and final["model_uri"],
         "final": final,
         "storage": settled.uri,
+        "packed_clips": settled.shared_clips and settled.shared_clips.pack.uri,
         "tracking_uri": redact(settled.tracking_uri),
     }
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import ray
 from ray import tune
 
@@ -16,6 +17,7 @@ from rspnet_platform import storage
 from rspnet_platform.config import PretrainConfig, flatten
 from rspnet_platform.pretraining import train
 from rspnet_platform.run import Run, begin, closing_run_on_failure, outbox_path, settle
+from rspnet_platform.stream.clip_pack import ClipPack
 from rspnet_platform.stream.training_dataset import TrainingStream
 from rspnet_platform.sweep.board import BoardListener, BoardWatch
 from rspnet_platform.sweep.cooperative_asha import NUM_SAMPLES, NUMBER, SCORE
@@ -38,10 +40,12 @@ ENDS = ("stopped early", "diverged", "collapsed")
 @dataclass(frozen=True, kw_only=True)
 class TrialLaunch:
     """What all trials of a sweep share. `config` is the recipe with a trial's budget; `book_folder` has their records,
-    `runs_uri` their runs."""
+    `runs_uri` their runs; `pack` has the clips of `video_indices` decoded, none where each trial decodes its own."""
 
     config: PretrainConfig
     resources: WorkerResources
+    video_indices: np.ndarray
+    pack: ClipPack | None
     book_folder: str
     runs_uri: str
     home: Path
@@ -90,9 +94,9 @@ def run_trial(tune_config: dict[str, Any], launch: TrialLaunch) -> None:
 def prepare(trial: TrialRecord, launch: TrialLaunch) -> tuple[Run[PretrainConfig], TrainingStream]:
     """Raises ValueError for parameters that cannot be trained with: a batch that is larger than the data set, say."""
     run = settle(launch.config_of(trial), launch.home)
-    stream = plan_stream(run.config, run.dataset, run.uri)
+    stream = plan_stream(run.config, run.dataset, run.uri, launch.video_indices)
     check_requirements(run.config, run.dataset, stream)
-    return run, stream
+    return run, replace(stream, pack=launch.pack)
 
 
 def attempt(
