@@ -1,13 +1,14 @@
 """What a sweep goes on from: suggestions that need nothing but the records, stops by hand, and the table."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from rspnet_platform.sweep.cooperative_asha import CooperativeAsha
 from rspnet_platform.sweep.plots import draw_all
 from rspnet_platform.sweep.spaces import Choice, LogUniform, Uniform
 from rspnet_platform.sweep.suggestions import NUM_RANDOM_FIRST, study_of, suggest
-from rspnet_platform.sweep.summary import as_csv, as_markdown, best_trials, importances, rows_of
+from rspnet_platform.sweep.summary import Row, as_csv, as_markdown, best_trials, importances, rows_of
 from rspnet_platform.sweep.sweeping import unfinished
 from rspnet_platform.sweep.trial_record import Score, TrialBook, TrialRecord, load_record
 
@@ -156,6 +157,25 @@ def test_the_winner_is_the_best_of_the_repeated(book):
     assert rows[0].repeated_std == pytest.approx(0.1414, abs=1e-4)
     assert (rows[1].repeats, rows[1].repeated_std, rows[1].num_failed) == ((0.6,), None, 1)
     assert [record.number for record in best_trials(book.of("search"), 2)] == [2, 1]
+
+
+def test_where_few_were_trained_whole_the_furthest_are_repeated_too():
+    """Whole ones first, whatever their score; then those that were stopped, by samples and then by score; never one
+    that failed, diverged or has no score. With repeats such a trial can win."""
+    stopped = partial(trial, state="stopped early")
+    trials = [
+        stopped(0, scores=(score(0.9, step=10),)),
+        stopped(1, scores=(score(0.9, step=10), score(0.4, step=20))),
+        stopped(2, scores=(score(0.5, step=20),)),
+        trial(3, 0.3),
+        trial(4, 0.8, state="diverged"),
+        trial(5, state="failed"),
+        stopped(6),
+    ]
+    assert [record.number for record in best_trials(trials, 3)] == [3, 2, 1]
+    assert [record.number for record in best_trials(trials, 9)] == [3, 2, 1, 0]
+    assert [Row(trial=record).is_comparable for record in trials] == [False, False, False, True, False, False, False]
+    assert Row(trial=trials[2], repeats=(0.6,)).is_comparable
 
 
 def test_the_table_names_every_trial(book):

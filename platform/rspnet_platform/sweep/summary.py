@@ -33,6 +33,11 @@ class Row:
         return stdev(self.repeats) if len(self.repeats) > 1 else None
 
     @property
+    def is_comparable(self) -> bool:
+        """Whether training to the end has shown what the parameters are worth."""
+        return self.trial.state == "finished" or bool(self.repeats)
+
+    @property
     def random(self) -> float | None:
         """What the same encoder finds without any training."""
         return self.trial.scores[-1].random if self.trial.scores else None
@@ -55,9 +60,15 @@ def rank(row: Row) -> tuple[float, ...]:
 
 
 def best_trials(trials: Sequence[TrialRecord], count: int) -> list[TrialRecord]:
-    """Of those that were trained to their end, by score."""
-    whole = [trial for trial in trials if trial.state == "finished"]
-    return sorted(whole, key=lambda trial: (-(trial.value or 0.0), trial.number))[:count]
+    """Of those that were trained to their end, by score; where these are fewer, of those that were stopped early too,
+    by how far they came and then by score: a small budget has judged these, and repeats are trained whole."""
+    candidates = [trial for trial in trials if trial.state in ("finished", "stopped early") and trial.scores]
+
+    def merit(trial: TrialRecord) -> tuple[bool, int, float, int]:
+        is_whole, last = trial.state == "finished", trial.scores[-1]
+        return is_whole, 0 if is_whole else last.num_samples, last.objective, -trial.number
+
+    return sorted(candidates, key=merit, reverse=True)[:count]
 
 
 def columns(rows: Sequence[Row], space: Mapping[str, Space]) -> tuple[list[str], list[list[Any]]]:

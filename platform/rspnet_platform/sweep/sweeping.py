@@ -84,7 +84,7 @@ def walk(
     say(as_markdown(rows, settled.job.space, launch.objective))
     shares = importances(book.of("search"), settled.job.space)
     results_uri = publish(settled, rows, shares, parent_id, launch.objective)
-    winner = next((row.trial for row in rows if row.trial.state == "finished"), None)
+    winner = next((row.trial for row in rows if row.is_comparable), None)
     final = None
     if winner is not None and settled.final_config is not None:
         final = train_winner(settled, settled.final_config, winner, resources, tags)
@@ -200,7 +200,7 @@ def result_of(
     results_uri: str,
     final: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    best = rows[0] if rows and rows[0].trial.state == "finished" else None
+    best = rows[0] if rows and rows[0].is_comparable else None
     return {
         "sweep": settled.name,
         "run_id": parent_id,
