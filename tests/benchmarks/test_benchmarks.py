@@ -77,6 +77,17 @@ def test_stream_compares_ray_with_a_data_loader(originals: Path) -> None:
     assert {"driver", "raylet"} <= {process["name"] for process in report["memory"]["processes"]}
 
 
+@pytest.mark.slow
+def test_packs_compares_reading_with_decoding(originals: Path) -> None:
+    """Both corpora, each with both ratios."""
+    report = run_benchmark("packs.py", originals, "--num-videos", "2", "--num-rounds", "2")
+    for corpus in ("kinetics_style", "original_files"):
+        assert report[corpus]["num_videos"] == 2
+        assert report[corpus]["num_bytes_per_sample"] == 3 * 16 * 112 * 112 * 3 // 2
+        assert report[corpus]["ratio_of_decoded_to_packed"]["median"] > 0
+        assert report[corpus]["ratio_of_making_to_decoded"]["num_rounds"] == 2
+
+
 def test_probe_decodes_just_what_is_needed(small_dataset) -> None:
     """The packets that our reader feeds, found another way; from C as many frames come out as go in."""
     try:
