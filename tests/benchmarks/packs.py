@@ -17,6 +17,7 @@ sys.path[:1] = [str(ROOT), str(ROOT / "platform")]
 
 import numpy as np
 from rspnet_platform.shards.dataset import open_dataset
+from rspnet_platform.stream.clip_decoding import sample_num_bytes
 from rspnet_platform.stream.clip_pack import ClipPack
 from rspnet_platform.stream.clip_pack_writing import PackWriter, missing_parts
 from rspnet_platform.stream.clip_source import Share, read_share
@@ -68,7 +69,7 @@ def measure_corpus(corpus: Corpus, scratch: Path, num_rounds: int) -> dict[str, 
     return {
         "num_videos": len(videos),
         "num_rounds": num_rounds,
-        "num_bytes_per_sample": pack.num_bytes // NUM_SAMPLES // len(videos),
+        "num_bytes_per_sample": sample_num_bytes(RECIPE),
         "cpu_milliseconds_per_sample": {
             name: Spread.of(1000 * np.array(values)).to_json() for name, values in seconds.items()
         },
