@@ -52,27 +52,33 @@ def test_a_killed_sweep_goes_on_and_leaves_nothing_over(small_dataset, tmp_path,
 
 
 @pytest.mark.slow
-def test_a_trial_that_is_behind_ends_in_order_and_early(small_dataset, tmp_path, empty_database):
-    """Where the sweep has seen another do better at that number of samples: long before its last step, its run in
-    MLflow finished, and nothing is left over."""
-    settings = {"training.num-epochs": 400, "training.checkpoint-every-num-steps": 50, "sweep.num-repeated": 0}
-    settings |= {"search": "optimizer.learning_rate=choice:0.05,0.01", "sweep.num-final-epochs": 0}
-    settings |= {"sweep.first-rung-fraction": 0.01, "sweep.num-packed-samples": 1}
+def test_a_trial_that_is_behind_or_collapses_ends_in_order_and_early(small_dataset, tmp_path, empty_database):
+    """Behind: where the sweep has seen another do better at that number of samples. Each ends long before its last step
+    with its word, its run in MLflow is closed, and nothing is left over."""
+    settings = {"training.num-epochs": 400, "training.checkpoint-every-num-steps": 300, "sweep.num-repeated": 0}
+    settings |= {"sweep.max-concurrent-trials": 1}
+    settings |= {"search": "optimizer.weight_decay=choice:0.0001,0.0002,10.0", "sweep.num-final-epochs": 0}
+    settings |= {"sweep.first-rung-fraction": 0.25, "sweep.num-packed-samples": 1}
     job = SweepProcess(folder=tmp_path, dataset=small_dataset.uri, settings=settings)
     job.database.write_bytes(empty_database.read_bytes())
-    scores = tuple(Score(step=step, num_samples=8 * step, objective=2.0) for step in range(50, 1201, 50))
-    better = TrialRecord(number=0, kind="search", parameters={"optimizer.learning_rate": 0.05}, seed=0)
+    scores = tuple(Score(step=step, num_samples=8 * step, objective=2.0) for step in range(300, 1201, 300))
+    better = TrialRecord(number=0, kind="search", parameters={"optimizer.weight_decay": 1e-4}, seed=0)
     TrialBook(folder=str(job.sweep_folder / "trials")).save(replace(better, state="finished", scores=scores))
 
     result, left_over = go_on(job)
 
     assert left_over == []
-    assert result["trials"] == {"finished": 1, "stopped early": 1}
-    stopped = job.trial(1)
+    assert result["trials"] == {"collapsed": 1, "finished": 1, "stopped early": 1}
+    stopped, collapsed = job.trial(1), job.trial(2)
     assert "others scored more than" in stopped["message"]
+    assert "train/feature_std is" in collapsed["message"]
     assert 0 < stopped["scores"][-1]["num_samples"] < 400 * 24
-    run = tracking_client(f"sqlite:///{job.database}").get_run(stopped["mlflow_run_id"])
-    assert (run.info.status, run.data.tags["state"]) == ("FINISHED", "stopped early")
+    assert "| 2 | 10 | collapsed |" in Path(result["table"]).read_text()
+    client = tracking_client(f"sqlite:///{job.database}")
+    for trial, status in ((stopped, "FINISHED"), (collapsed, "FAILED")):
+        run = client.get_run(trial["mlflow_run_id"])
+        assert (run.info.status, run.data.tags["state"]) == (status, trial["state"])
+        assert client.get_metric_history(run.info.run_id, "train/loss")[-1].step < 1200
 
 
 def go_on(job: SweepProcess) -> tuple[dict, list[str]]:
