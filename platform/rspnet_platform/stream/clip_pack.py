@@ -111,7 +111,9 @@ class ClipPack:
         return self.in_order[first : first + self.num_videos_per_part]
 
     def share(self, video_indices: np.ndarray) -> PackShare:
-        parts, rows = np.divmod(self._position[video_indices], self.num_videos_per_part)
+        position = self._position[video_indices]
+        assert (position >= 0).all(), "the pack is of other videos"
+        parts, rows = np.divmod(position, self.num_videos_per_part)
         return PackShare(
             uri=self.uri,
             seed=self.seed,
