@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from rspnet_platform.inference.encoder_files import build_seeded, save_encoder
-from rspnet_platform.inference.frozen_evaluation import encoders_of, settle
 from rspnet_platform.inference.frozen_evaluation_config import ClipChanges, EvaluationData, FrozenEvaluationConfig
+from rspnet_platform.inference.frozen_evaluation_question import encoders_of, settle
 from rspnet_platform.inference.model_reference import load_model
 from rspnet_platform.tracking.client import tracking_client
 from rspnet_platform.tracking.tracking_config import TrackingConfig

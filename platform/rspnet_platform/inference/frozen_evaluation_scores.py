@@ -24,7 +24,7 @@ from rspnet_core.evaluation.probe_protocols import (
 )
 from rspnet_core.evaluation.retrieval_protocol import RetrievalProtocol
 from rspnet_platform.inference.frozen_evaluation_config import FrozenProtocol
-from rspnet_platform.inference.frozen_evaluation_features import FeatureKind, Windows
+from rspnet_platform.inference.frozen_evaluation_passes import FeatureKind, Windows
 from rspnet_platform.inference.retrieval_evaluation import LabelledVideos, retrieval_result
 
 DRAW_STD = "draw_std"

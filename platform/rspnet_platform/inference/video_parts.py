@@ -104,7 +104,9 @@ def num_unexplained(expected: np.ndarray, found: np.ndarray, damage: DamageLedge
 
 def vectors_column(vectors: np.ndarray, num_numbers: int) -> pa.Array:
     """Of float32 [num_videos, num_numbers]."""
-    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(vectors, np.float32).reshape(-1)), num_numbers)
+    return pa.FixedSizeListArray.from_arrays(
+        pa.array(np.ascontiguousarray(vectors, np.float32).reshape(-1)), num_numbers
+    )
 
 
 def write_part(uri: str, table: pa.Table) -> None:
