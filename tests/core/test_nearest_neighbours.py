@@ -70,6 +70,13 @@ def test_among_equal_cosines_the_first_in_the_gallery_is_nearest():
     torch.testing.assert_close(cosines[0], torch.ones(2))
 
 
+def test_a_tie_that_begins_at_the_border_is_one():
+    """The nearest is one alone, the next is the first of sixteen: the table of the two nearest shows no tie."""
+    gallery = F.normalize(torch.tensor([[0.0, 1.0]] + [[1.0, 1.0]] * 16 + [[1.0, 0.0]]), dim=1)
+    _, indices = nearest(torch.tensor([[1.0, 0.0]]), gallery, 2)
+    assert indices.tolist() == [[17, 1]]
+
+
 def test_collapsed_features_find_the_first_videos():
     """All cosines are equal: the order is the gallery's, not whatever a partial sort leaves."""
     features = torch.ones(50, 4) / 2
