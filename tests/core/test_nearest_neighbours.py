@@ -10,6 +10,7 @@ from torch import Tensor
 from rspnet_core.evaluation import cosine_search
 from rspnet_core.evaluation.cosine_search import nearest
 from rspnet_core.evaluation.nearest_neighbours import neighbour_classes
+from rspnet_core.evaluation.probe_protocols import NEAREST_NEIGHBOURS
 
 
 def slow_class(gallery: Tensor, labels: Tensor, query: Tensor, k: int, temperature: float) -> int:
@@ -92,3 +93,9 @@ def test_more_neighbours_than_there_are_are_refused(k, exclude_self):
     features = F.normalize(torch.randn(5, 3), dim=1)
     with pytest.raises(ValueError, match=f"num_nearest is {k}; accepted are 0 to the {5 - exclude_self}"):
         nearest(features, features, k, exclude_self=exclude_self)
+
+
+def test_the_protocols_numbers_are_the_papers():
+    """Instance discrimination's temperature, and its 200 neighbours beside fewer; the stamp says what a vote counts."""
+    assert (NEAREST_NEIGHBOURS.temperature, NEAREST_NEIGHBOURS.num_neighbours) == (0.07, (5, 20, 200))
+    assert NEAREST_NEIGHBOURS.stamp.endswith("centring none, cosine, votes exp(cosine / 0.07)")
