@@ -1,7 +1,8 @@
 """What an encoder is worth as it is: `python jobs/evaluate.py --model MODEL --data.shards URI --protocol NAME ...`.
 
 Retrieval, nearest neighbours, linear probes and few labels on frozen features, beside random initialisations of the
-same encoder. A table on standard error; the numbers, each with its protocol, are the last line of standard output.
+same encoder. A table on standard error; the numbers, each with its protocol, are the last line of standard output. The
+same command goes on where it was killed.
 """
 
 import sys

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from rspnet_platform.tracking.client import tracking_client
 
 
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    """Fails, saying `what` did not come about, after a minute."""
-    deadline = time.monotonic() + 60
+def wait_until(condition: Callable[[], object], what: str, *, timeout_seconds: float = 60) -> None:
+    """Fails, saying `what` did not come about, after that time."""
+    deadline = time.monotonic() + timeout_seconds
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.05)

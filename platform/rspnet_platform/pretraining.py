@@ -3,6 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,11 +158,12 @@ def finish(
     log_damage(stream.damage, run, record)
     model, alias = register(run, record, encoder, evaluation, alias)
     runs.end_run(run.tracking_uri, record.mlflow_run_id, "FINISHED")
-    record.at("finished").save(run.uri)
+    record = replace(record.at("finished"), registered_checkpoint=Path(checkpoint.path).name)
+    record.save(run.uri)
     report = {}
     if run.config.run.report:
         report = report_at_end(
-            run, record.at("finished"), encoder, encoder_input(run), evaluation, damage=stream.damage, use_gpu=use_gpu
+            run, record, encoder, encoder_input(run), evaluation, damage=stream.damage, use_gpu=use_gpu
         )
     show(run, evaluation, validation, f"models:/{model.name}@{alias}", report.get("report"))
     return {

@@ -134,6 +134,24 @@ def test_the_penalty_with_the_best_validation_is_chosen():
     assert strength == max(each for each, share in alone.items() if share == accuracy)
 
 
+def test_the_chosen_penalty_is_fitted_to_all_training_videos():
+    """The part that it was chosen on included: the score is that of a classifier that has seen every one."""
+    train, test = videos(90), videos(60)
+    result = linear_probe(train, test, PROTOCOL, seed=0)
+    features, test_features = scale(train.features, test.features, PROTOCOL.scaling)
+    predicted = fit_logistic_regression(features, train.labels, strength=result.strength).predict(test_features)
+    assert result.accuracy == (predicted == test.labels).double().mean().item()
+    assert (result.num_train, result.num_test) == (90, 60)
+
+
+def test_among_equal_penalties_the_strongest_is_chosen():
+    """Clouds that lie apart are told apart with any penalty; the order that they are named in decides nothing."""
+    features, labels = clusters(60, spread=0.01)
+    train = videos(60, features=features, labels=labels)
+    protocol = dataclasses.replace(PROTOCOL, strengths=(1e-3, 1e-1, 1e-2))
+    assert choose_strength(train, protocol, seed=0, draw=0) == (1e-1, 1.0)
+
+
 def test_mean_class_accuracy_by_hand():
     """Two far clusters; of the test videos three of class 0 are right, the one of class 1 is wrong: 3/4 and 1/2."""
     features = torch.tensor([[-1.0], [1.0]]).repeat(10, 1) + 0.01 * torch.randn(20, 1)

@@ -10,6 +10,7 @@ from torch import Tensor
 from rspnet_core.evaluation import cosine_search
 from rspnet_core.evaluation.cosine_search import nearest
 from rspnet_core.evaluation.nearest_neighbours import neighbour_classes
+from rspnet_core.evaluation.probe_protocols import NEAREST_NEIGHBOURS
 
 
 def slow_class(gallery: Tensor, labels: Tensor, query: Tensor, k: int, temperature: float) -> int:
@@ -70,6 +71,13 @@ def test_among_equal_cosines_the_first_in_the_gallery_is_nearest():
     torch.testing.assert_close(cosines[0], torch.ones(2))
 
 
+def test_a_tie_that_begins_at_the_border_is_one():
+    """The nearest is one alone, the next is the first of sixteen: the table of the two nearest shows no tie."""
+    gallery = F.normalize(torch.tensor([[0.0, 1.0]] + [[1.0, 1.0]] * 16 + [[1.0, 0.0]]), dim=1)
+    _, indices = nearest(torch.tensor([[1.0, 0.0]]), gallery, 2)
+    assert indices.tolist() == [[17, 1]]
+
+
 def test_collapsed_features_find_the_first_videos():
     """All cosines are equal: the order is the gallery's, not whatever a partial sort leaves."""
     features = torch.ones(50, 4) / 2
@@ -85,3 +93,9 @@ def test_more_neighbours_than_there_are_are_refused(k, exclude_self):
     features = F.normalize(torch.randn(5, 3), dim=1)
     with pytest.raises(ValueError, match=f"num_nearest is {k}; accepted are 0 to the {5 - exclude_self}"):
         nearest(features, features, k, exclude_self=exclude_self)
+
+
+def test_the_protocols_numbers_are_the_papers():
+    """Instance discrimination's temperature, and its 200 neighbours beside fewer; the stamp says what a vote counts."""
+    assert (NEAREST_NEIGHBOURS.temperature, NEAREST_NEIGHBOURS.num_neighbours) == (0.07, (5, 20, 200))
+    assert NEAREST_NEIGHBOURS.stamp.endswith("centring none, cosine, votes exp(cosine / 0.07)")

@@ -80,11 +80,15 @@ def test_centring_takes_the_gallerys_mean_away():
 
 
 def test_features_that_are_not_finite_are_refused():
-    """A collapsed or broken encoder does not get a number."""
+    """A collapsed or broken encoder does not get a number, on whichever side it shows."""
     features, labels = random_set(4)
     features[2, 1] = float("nan")
     with pytest.raises(ValueError, match="finite"):
         leave_one_out(features, labels, PROTOCOL)
+    whole, _ = random_set(4)
+    for gallery, query in ((features, whole), (whole, features)):
+        with pytest.raises(ValueError, match="finite"):
+            retrieve(gallery, labels, query, labels, PROTOCOL)
 
 
 def test_an_empty_gallery_is_refused():

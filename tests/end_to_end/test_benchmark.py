@@ -72,6 +72,7 @@ def tracked(database: Path) -> dict[str, tuple[str, str | None]]:
 def test_killed_resumed_and_enlarged(tmp_path, empty_database, monkeypatch):
     """No run is repeated, none is lost; more seeds and recipes join the table; a run that diverges is named and left
     out; encoders whose numbers are known are not asked again."""
+    monkeypatch.setenv("RSPNET_HOME", str(tmp_path))
     job = BenchmarkJob(folder=tmp_path, dataset=make_labelled_dataset(tmp_path / "videos").uri)
     job.database.write_bytes(empty_database.read_bytes())
     process = job.start()
@@ -88,7 +89,8 @@ def test_killed_resumed_and_enlarged(tmp_path, empty_database, monkeypatch):
     check_table(job, result)
 
     smaller = replace(config, configs={recipe: config.configs[recipe] for recipe in RECIPES})
-    monkeypatch.setattr("rspnet_platform.benchmark.encoder_scores.compute", lambda _: pytest.fail("computed again"))
+    computed = "rspnet_platform.benchmark.encoder_scores.computed_features"
+    monkeypatch.setattr(computed, lambda _: pytest.fail("computed again"))
     again = score_all(smaller, candidates(plan_runs(smaller, result["storage"]), 2), result["storage"])
     assert [asdict(of) for of in again] == result["scores"]
 

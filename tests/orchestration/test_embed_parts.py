@@ -13,8 +13,9 @@ from rspnet_platform.inference.embedding_actor import plan_embedding
 from rspnet_platform.inference.embedding_clips import EachClipInEachCrop, embedding_recipe, input_for
 from rspnet_platform.inference.embedding_config import EmbedConfig
 from rspnet_platform.inference.embedding_job import Embedding
-from rspnet_platform.inference.embedding_parts import EmbeddingParts, PartsLeft, in_parts
+from rspnet_platform.inference.embedding_parts import EmbeddingParts
 from rspnet_platform.inference.encoder_files import build_seeded, save_encoder
+from rspnet_platform.inference.video_parts import PartsLeft, in_parts
 from rspnet_platform.shards.dataset import ShardedDataset
 from rspnet_platform.stream.cpu_budget import BudgetError
 from rspnet_platform.stream.stream_plan import VideoLocations
@@ -75,9 +76,11 @@ def test_a_part_comes_once_all_of_it_is_there() -> None:
             seen.append(f"batch {batch['video_index'].tolist()}")
             yield batch
 
-    for part, indices, rows in in_parts(told(), [0, 2, 5, 6, 9], members, "embedding"):
+    for part, rows in in_parts(told(), [0, 2, 5, 6, 9], members):
+        indices = rows["video_index"]
         seen.append(f"part {part} {indices.tolist()}")
-        np.testing.assert_array_equal(rows, vectors(indices) if len(indices) else np.zeros((0, 0)))
+        assert set(rows) == ({"video_index", "embedding"} if len(indices) else {"video_index"})
+        np.testing.assert_array_equal(rows.get("embedding", vectors([])), vectors(indices))
     assert seen == [
         *("batch [4]", "batch [5, 6, 7, 2]", "part 0 [4, 5]", "part 2 [6, 7]", "part 5 []"),
         *("batch [3]", "part 6 [2, 3]", "part 9 []"),
@@ -87,7 +90,7 @@ def test_a_part_comes_once_all_of_it_is_there() -> None:
 def test_rows_in_another_order_are_an_error() -> None:
     """Rather than a part without its videos."""
     with pytest.raises(AssertionError, match="another order"):
-        list(in_parts(batches([1], [0]), [0, 1], [np.array([0]), np.array([1])], "embedding"))
+        list(in_parts(batches([1], [0]), [0, 1], [np.array([0]), np.array([1])]))
 
 
 def test_what_is_written_is_finished(parts: EmbeddingParts) -> None:

@@ -8,22 +8,21 @@ import torch
 from rspnet_platform.inference.embedding_actor import EmbeddingResources
 from rspnet_platform.inference.encoder_card import EncoderInput
 from rspnet_platform.inference.encoder_files import build_seeded
-from rspnet_platform.inference.frozen_evaluation_features import (
+from rspnet_platform.inference.frozen_evaluation_features import compute_features
+from rspnet_platform.inference.frozen_evaluation_passes import (
     FeatureKind,
     FeatureSource,
-    FrozenEncoders,
     Windows,
-    column,
-    compute_features,
     passes,
     windows_of_videos,
 )
+from rspnet_platform.inference.frozen_feature_actor import FrozenEncoders, column
+from rspnet_platform.inference.kept_features import KeptFeatures
 from rspnet_platform.inference.unread_videos import NO_REASON
 from rspnet_platform.shards.dataset import ShardedDataset, open_dataset
 from rspnet_platform.shards.i420 import picture_planes
 from rspnet_platform.shards.row_groups import read_videos
 from rspnet_platform.stream.crops import crop_and_resize
-from rspnet_platform.stream.damage import DamageLedger
 
 from rspnet_core.augmentation import to_clips
 from rspnet_core.normalisation import NormalisationName
@@ -47,7 +46,7 @@ def source(dataset: ShardedDataset, video_indices: list[int], folder: Path) -> F
         dataset=dataset,
         video_indices=np.array(video_indices),
         encoder_input=INPUT,
-        damage=DamageLedger(uri=str(folder)),
+        kept=KeptFeatures(uri=str(folder), request_sha256="abc", num_videos_per_part=2),
         resources=EmbeddingResources(),
         cpus_per_decode_task=0.5,
         decoder=None,
@@ -115,9 +114,11 @@ def test_videos_are_read_together_by_the_number_of_their_windows(small_dataset, 
     videos = source(small_dataset, [1, 4], tmp_path)
     assert set(windows_of_videos(videos).tolist()) == {5}
     [only] = passes(videos, ALL)
-    assert (only.sampler.num_clips, only.video_indices.tolist()) == (16, [1, 4])
+    assert (only.name, only.sampler.num_clips) == ("half_overlapping-16", 16)
     [even] = passes(videos, EVEN)
-    assert (even.sampler.num_clips, even.video_indices.tolist()) == (3, [1, 4])
+    assert (even.name, even.sampler.num_clips) == ("even-3", 3)
+    for planned in (only, even):
+        assert [sorted(part.tolist()) for part in planned.members] == [[1, 4]]
 
 
 @pytest.mark.slow

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from rspnet_platform.inference.encoder_files import build_seeded, save_encoder
-from rspnet_platform.inference.frozen_evaluation import encoders_of, settle
 from rspnet_platform.inference.frozen_evaluation_config import ClipChanges, EvaluationData, FrozenEvaluationConfig
+from rspnet_platform.inference.frozen_evaluation_question import encoders_of, settle
 from rspnet_platform.inference.model_reference import load_model
 from rspnet_platform.tracking.client import tracking_client
 from rspnet_platform.tracking.tracking_config import TrackingConfig
@@ -65,7 +65,8 @@ def test_the_job_prints_tracks_and_stamps_every_number(labelled_dataset, tmp_pat
     assert run.info.status == "FINISHED"
     assert run.data.metrics == pytest.approx(result["metrics"])
     assert run.data.metrics["evaluation/retrieval_top1"] == result["protocols"]["retrieval"]["metrics"]["top1"]
-    assert {"evaluation/random/retrieval_top1", "evaluation/random/retrieval_top1_std"} <= set(run.data.metrics)
+    assert "evaluation/random/retrieval_top1" in run.data.metrics
+    assert "evaluation/random/retrieval_top1_std" not in run.data.metrics, "one random encoder has no spread"
     assert run.data.tags["protocol.coclr"] == result["protocols"]["coclr"]["protocol"]
     assert run.data.tags["dataset_sha256"] == result["dataset_sha256"]
     assert run.data.tags["model"] == run.data.params["model"] == "random:tiny"

@@ -1,6 +1,7 @@
 """Protocols on constructed features where the answer is known, what is refused, and what the numbers are called."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,12 @@ from rspnet_platform.inference.frozen_evaluation_report import ProtocolResult, m
 from rspnet_platform.inference.frozen_evaluation_scores import Score, feature_kind, score
 from rspnet_platform.inference.retrieval_evaluation import LabelledVideos
 
-from rspnet_core.evaluation.probe_protocols import FewLabelsProtocol, LinearProbeProtocol, NearestNeighboursProtocol
+from rspnet_core.evaluation.probe_protocols import (
+    FEW_LABELS,
+    FewLabelsProtocol,
+    LinearProbeProtocol,
+    NearestNeighboursProtocol,
+)
 from tests.labels_alone import labelled_by
 
 
@@ -78,6 +84,20 @@ def test_few_labels_say_how_many_and_how_the_penalty_came():
     assert notes["10_percent"]["is_penalty_chosen"] == [True] * 5
 
 
+def test_the_deviation_over_draws_is_the_samples():
+    """The squares over n - 1, of draws that differ; a single draw has none."""
+    vectors, videos = two_classes(80)
+    mixed = np.random.default_rng(1).permutation(vectors)
+    found = score(FROZEN_PROTOCOLS["few_labels"], mixed, videos, seed=0)
+    notes: Any = found.notes["1_percent"]
+    accuracies = np.array(notes["accuracies"])
+    expected = (((accuracies - accuracies.mean()) ** 2).sum() / (5 - 1)) ** 0.5
+    assert found.numbers["1_percent_top1_draw_std"] == pytest.approx(expected)
+    assert expected > 0
+    alone = replace(FEW_LABELS, num_draws=1)
+    assert set(score(alone, mixed, videos, seed=0).numbers) == {"1_percent_top1", "10_percent_top1"}
+
+
 def test_features_that_are_not_finite_are_refused():
     """Under every protocol, not only where a solver would trip over them."""
     vectors, videos = two_classes(40)
@@ -103,7 +123,9 @@ def test_protocols_keep_the_name_that_they_were_asked_for_by():
         config("rspnet")
 
 
-@pytest.mark.parametrize("changes", [{"num_random_encoders": 0}, {"seed": -1}, {"cpus_per_decode_task": 0.0}])
+@pytest.mark.parametrize(
+    "changes", [{"num_random_encoders": 0}, {"seed": -1}, {"cpus_per_decode_task": 0.0}, {"num_videos_per_part": 0}]
+)
 def test_a_wrong_number_is_refused_by_name(changes):
     """With its value."""
     with pytest.raises(ValueError, match=f"{next(iter(changes))} is "):
@@ -119,27 +141,33 @@ def test_protocols_that_see_the_same_share_it():
 
 
 def test_metrics_stand_beside_mean_and_deviation_of_random_encoders():
-    """1 and 0 make 0.5 and 0.5."""
+    """1 and 0 make 0.5, and a sample's deviation of the root of (0.5^2 + 0.5^2) / (2 - 1); one alone has none."""
     scores = [Score(numbers={"top1": value}, notes={"skipped_k": [50]}) for value in (0.75, 1.0, 0.0)]
     result = ProtocolResult(stamp="how", score=scores[0], random=scores[1:], damaged=[{"video_index": 3}] * 2)
     assert metrics({"retrieval": result}) == {
         "evaluation/retrieval_top1": 0.75,
         "evaluation/random/retrieval_top1": 0.5,
-        "evaluation/random/retrieval_top1_std": 0.5,
+        "evaluation/random/retrieval_top1_std": pytest.approx(0.5**0.5),
     }
     assert result.to_json() == {
         "protocol": "how",
         "metrics": {"top1": 0.75},
-        "random": {"top1": {"mean": 0.5, "std": 0.5, "values": [1.0, 0.0]}},
+        "random": {"top1": {"mean": 0.5, "std": pytest.approx(0.5**0.5), "values": [1.0, 0.0]}},
         "num_damaged_videos": 2,
         "skipped_k": [50],
     }
     lines = table({"retrieval": result}, "model on data", 2).splitlines()
     assert lines[0] == "model on data"
-    assert lines[2].split() == ["retrieval", "top1", "75.0%", "50.0%", "±", "50.0%"]
+    assert lines[2].split() == ["retrieval", "top1", "75.0%", "50.0%", "±", "70.7%"]
     assert "fewer videos than k = 50" in lines[3]
     assert "without 2 damaged videos" in lines[4]
     assert lines[-1].strip() == "retrieval: how"
+    alone = ProtocolResult(stamp="how", score=scores[0], random=scores[1:2])
+    assert set(metrics({"retrieval": alone})) == {"evaluation/retrieval_top1", "evaluation/random/retrieval_top1"}
+    assert alone.to_json()["random"]["top1"] == {"mean": 1.0, "std": None, "values": [1.0]}
+    lines = table({"retrieval": alone}, "model on data", 1).splitlines()
+    assert lines[1].endswith("random, one seed")
+    assert lines[2].split() == ["retrieval", "top1", "75.0%", "100.0%"]
 
 
 def test_no_number_takes_the_name_of_another():
@@ -149,7 +177,7 @@ def test_no_number_takes_the_name_of_another():
     spread = Score(numbers=dict.fromkeys(one.numbers, 0.5), notes={})
     found = metrics({"few_labels": ProtocolResult(stamp="", score=one, random=[one, spread])})
     assert len(found) == 3 * len(one.numbers) == 12
-    assert found["evaluation/random/few_labels_1_percent_top1_std"] == pytest.approx(0.25)
+    assert found["evaluation/random/few_labels_1_percent_top1_std"] == pytest.approx(0.125**0.5)
     assert found["evaluation/few_labels_1_percent_top1_draw_std"] == 0.0
 
 

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 from rspnet_platform.inference.encoder_card import EncoderInput
-from rspnet_platform.inference.frozen_evaluation import answer, check_damage, labelled_videos, protocol_result
+from rspnet_platform.inference.frozen_evaluation import answer, check_damage, protocol_result
 from rspnet_platform.inference.frozen_evaluation_config import (
     FROZEN_PROTOCOLS,
     EvaluationData,
     FrozenEvaluationConfig,
 )
 from rspnet_platform.inference.frozen_evaluation_features import KindOfFeatures
+from rspnet_platform.inference.frozen_evaluation_question import labelled_videos
 from rspnet_platform.inference.frozen_evaluation_scores import Score, score
 from rspnet_platform.inference.retrieval_evaluation import LabelledVideos
 from rspnet_platform.inference.unread_videos import NO_REASON, unread_videos

@@ -17,7 +17,9 @@ from tests.core.tiny_tasks import CONFIGS
 from tests.task_checkpoint import smaller, write_checkpoint
 
 
-def table(share: float, mean: float, std: float, *, num_queries: int = 100, num_random: int = 3) -> RetrievalTable:
+def table(
+    share: float, mean: float, std: float | None, *, num_queries: int = 100, num_random: int = 3
+) -> RetrievalTable:
     row = RetrievalRow(k=1, share=share, random_mean=mean, random_std=std)
     return RetrievalTable(
         rows=[row], num_queries=num_queries, num_gallery=9, num_random=num_random, skipped=(), protocol="p"
@@ -37,7 +39,7 @@ def table(share: float, mean: float, std: float, *, num_queries: int = 100, num_
         # With 10,000 queries half a point of chance is left.
         (table(0.5, 0.48, 0.0, num_queries=10_000), "above"),
         # Nobody knows the spread of one seed.
-        (table(0.9, 0.1, 0.0, num_random=1), "unknown"),
+        (table(0.9, 0.1, None, num_random=1), "unknown"),
     ],
 )
 def test_the_verdict_is_of_both_spreads(found: RetrievalTable, kind: str):

@@ -175,7 +175,7 @@ def test_the_page_of_a_run_holds_its_numbers(report: Report, small_dataset: Shar
     random = [results[f"random_{seed}"].accuracy[1] for seed in range(2)]
     found = page.row("1")
     assert found[0] == f"{trained:.1%}" == "100.0%"
-    assert found[1] == f"{np.mean(random):.1%} ± {np.std(random):.1%}"
+    assert found[1] == f"{np.mean(random):.1%} ± {np.std(random, ddof=1):.1%}"
     assert page.row("steps") == ["20, of 8 videos each; 3 epochs"]
     assert page.row("from begin to end") == ["1 min 30 s"]
     assert (page.row("resumed"), page.row("code"), page.row("status")) == (["once"], ["c0ffee"], ["finished"])

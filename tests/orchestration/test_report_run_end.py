@@ -21,8 +21,14 @@ from rspnet_platform.shards.dataset import ShardedDataset
 from rspnet_platform.stream.damage import DamageLedger
 from rspnet_platform.tracking import runs
 from rspnet_platform.tracking.tracking_config import TrackingConfig
+from rspnet_platform.train.checkpoint_list import CHECKPOINT_LIST
+from rspnet_platform.train.checkpoints import TENSORS
 from rspnet_platform.train.run_record import RunRecord
 from rspnet_platform.visualise.part_configs import ReportConfig
+from rspnet_platform.visualise.recorded_run import read_recorded_run
+
+from tests.core.tiny_tasks import CONFIGS
+from tests.task_checkpoint import smaller, write_checkpoint
 
 NOBODY_LISTENS = "http://127.0.0.1:9"
 
@@ -49,11 +55,17 @@ def evaluation_of(dataset: ShardedDataset) -> Evaluation:
     )
 
 
-def at_end(dataset: ShardedDataset, folder: Path, tracking_uri: str, run_id: str) -> dict[str, Any]:
+def at_end(
+    dataset: ShardedDataset, folder: Path, tracking_uri: str, run_id: str, registered_checkpoint: str | None = None
+) -> dict[str, Any]:
     config = PretrainConfig()
     run = Run(config=config, name="first", uri=str(folder / "first"), tracking_uri=tracking_uri, dataset=dataset)
     record = RunRecord(
-        stage="finished", mlflow_run_id=run_id, dataset_sha256=run.dataset_sha256, config=flatten(config)
+        stage="finished",
+        mlflow_run_id=run_id,
+        dataset_sha256=run.dataset_sha256,
+        config=flatten(config),
+        registered_checkpoint=registered_checkpoint,
     )
     record.save(run.uri)
     return report_at_end(
@@ -79,6 +91,28 @@ def test_the_report_is_an_artifact_of_the_run(small_dataset: ShardedDataset, sto
     assert run_id in str(page)
     top1 = evaluation_of(small_dataset).metrics["validation/retrieval_top1"]
     assert f"<b>{top1:.1%}</b>" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("registered", "left_out"), [("checkpoint_best", []), ("checkpoint_newest", ["roi"]), (None, ["roi"])]
+)
+def test_maps_are_of_the_registered_checkpoint(
+    small_dataset: ShardedDataset, store: str, tmp_path: Path, registered: str | None, left_out: list[str]
+):
+    """The newest, which has no weights here, is looked at only where it is that, or none is registered."""
+    folder = tmp_path / "first"
+    for name in ("checkpoint_best", "checkpoint_newest"):
+        write_checkpoint(folder / name, smaller(CONFIGS["rspnet"]))
+    (folder / "checkpoint_newest" / TENSORS).unlink()
+    newest = {"latest_checkpoint_result": {"checkpoint_dir_name": "checkpoint_newest"}}
+    (folder / CHECKPOINT_LIST).write_text(json.dumps(newest))
+    run_id = runs.start_run(store, "rspnet", "first", {}, {})
+    result = at_end(small_dataset, tmp_path, store, run_id, registered)
+    parts = {part["part"]: part["reason"] for part in result["report_parts_left_out"]}
+    assert [name for name in parts if name != "curves"] == left_out
+    assert all("checkpoint_newest is not complete" in parts[name] for name in left_out)
+    recorded = read_recorded_run(str(folder), TrackingConfig(uri=store))
+    assert recorded.checkpoint == f"{folder}/{registered or 'checkpoint_newest'}"
 
 
 def test_a_server_that_is_away_costs_curves_alone(

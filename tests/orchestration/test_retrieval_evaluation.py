@@ -74,7 +74,8 @@ def test_too_few_labels_give_no_number(labels, splits):
 
 
 def test_metrics_stand_beside_random_encoders():
-    """The trained encoder's own, and mean and standard deviation of the others': 1 and 0 make 0.5 and 0.5."""
+    """The trained encoder's own, and of the others' 1 and 0 the mean 0.5 and the sample's deviation: the squares of
+    0.5 and -0.5 make 0.5, over n - 1 = 1. One alone has none."""
     data = dataset(["a", "b", "a"], ["train", "train", "test"])
     right, wrong = np.array([0.0, 1.5, 0.1]), np.array([1.5, 0.0, 0.1])
     labelled = LabelledVideos.from_dataset(data)
@@ -83,4 +84,8 @@ def test_metrics_stand_beside_random_encoders():
     metrics = retrieval_metrics(evaluate_retrieval(labelled, found, PROTOCOL))
     assert metrics["validation/retrieval_top1"] == 0.0
     assert metrics["validation/random_retrieval_top1_mean"] == 0.5
-    assert metrics["validation/random_retrieval_top1_std"] == 0.5
+    assert metrics["validation/random_retrieval_top1_std"] == pytest.approx(0.5**0.5)
+    alone = features([0, 1, 2], trained=wrong, random_0=right)
+    metrics = retrieval_metrics(evaluate_retrieval(labelled, alone, PROTOCOL))
+    assert metrics["validation/random_retrieval_top1_mean"] == 1.0
+    assert "validation/random_retrieval_top1_std" not in metrics

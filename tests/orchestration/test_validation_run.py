@@ -14,6 +14,7 @@ from rspnet_platform import pretraining, runtime
 from rspnet_platform.run import begin, settle
 from rspnet_platform.train.checkpoints import load_data_state
 from rspnet_platform.train.launch import plan_resources, plan_stream
+from rspnet_platform.train.run_record import RunRecord
 from rspnet_platform.validation.validation_options import ValidationOptions
 
 from jobs.recipes import tiny_cpu
@@ -93,6 +94,9 @@ def test_result_record_folder_and_checkpoints_agree(tmp_path):
     assert (result["best_checkpoint_step"], result["best_checkpoint_score"]) == (best_step, scores[best_step])
     checkpoint = pretraining.checkpoint_at(result["best_checkpoint"])
     assert load_data_state(checkpoint).step == best_step
+    finished = RunRecord.load(run.uri)
+    assert finished is not None
+    assert finished.registered_checkpoint == Path(result["best_checkpoint"]).name
     kept = {load_data_state(pretraining.checkpoint_at(str(path))).step for path in Path(run.uri).glob("checkpoint_2*")}
     assert kept == {best_step, 12}
     for name, value in metrics[12].items():

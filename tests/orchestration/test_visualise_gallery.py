@@ -215,7 +215,8 @@ def neighbour(index: int) -> Neighbour:
 
 
 def test_the_table_stands_the_model_beside_random_initialisations():
-    """Shares of the same queries, mean and deviation over the random ones, what was not asked, in that order."""
+    """Shares of the same queries, over the random ones the mean and the sample's deviation (of 0 and 0.5, as of 0.5
+    and 1, the root of 2 x 0.25^2 / 1), what was not asked, in that order."""
     videos = labelled([0, 0, 1, 1, 0], [True, False, True, False, False])
     features = DatasetFeatures(
         video_indices=np.arange(5),
@@ -228,14 +229,18 @@ def test_the_table_stands_the_model_beside_random_initialisations():
     rule = RetrievalProtocol(name="t", description="t", pooling="average", top_k=(1, 2, 5))
     table = retrieval_table(evaluate_retrieval(videos, features, rule), "stamp")
     assert [(row.k, row.share, row.random_mean, row.random_std) for row in table.rows] == [
-        (1, 1.0, 0.25, 0.25),
-        (2, 1.0, 0.75, 0.25),
+        (1, 1.0, 0.25, pytest.approx(0.125**0.5)),
+        (2, 1.0, 0.75, pytest.approx(0.125**0.5)),
     ]
     assert (table.num_queries, table.num_gallery, table.num_random, table.skipped) == (2, 3, 2, (5,))
     text = "".join(Tags(str(render_retrieval_table(table))).text.split())
-    assert "1100.0%25.0%±25.0%+75.0points2100.0%75.0%±25.0%+25.0points" in text
-    assert "2queriesamong3videos;2randominitialisations" in text
+    assert "1100.0%25.0%±35.4%+75.0points2100.0%75.0%±35.4%+25.0points" in text
+    assert "2queriesamong3videos;2randominitialisations,mean±thesample’sstandarddeviation(n-1)." in text
     assert "forlackofvideos:top-5." in text
+    alone = replace(features, features={name: features.features[name] for name in ("trained", "random_1")})
+    text = str(render_retrieval_table(retrieval_table(evaluate_retrieval(videos, alone, rule), "stamp")))
+    assert "1 random initialisation" in text
+    assert "±" not in text
 
 
 def test_right_and_wrong_are_marked_in_their_rows():

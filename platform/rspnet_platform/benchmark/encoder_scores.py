@@ -8,7 +8,10 @@ from rspnet_platform import storage
 from rspnet_platform.benchmark.benchmark_config import BenchmarkConfig
 from rspnet_platform.benchmark.questions import Candidate, Kind, question_of
 from rspnet_platform.command_line import say
-from rspnet_platform.inference.frozen_evaluation import Question, clip_stamp, compute
+from rspnet_platform.inference.frozen_evaluation import clip_stamp, computed_features
+from rspnet_platform.inference.frozen_evaluation_features import KindOfFeatures
+from rspnet_platform.inference.frozen_evaluation_passes import FeatureKind
+from rspnet_platform.inference.frozen_evaluation_question import Question
 from rspnet_platform.inference.frozen_evaluation_scores import feature_kind, score
 from rspnet_platform.inference.model_reference import weights_sha256
 
@@ -57,9 +60,11 @@ def score_kind(config: BenchmarkConfig, kind: Kind, asked: Sequence[Candidate], 
     missing = {name: encoder for name, encoder in encoders.items() if name not in known}
     if missing:
         say(f"evaluating {len(missing)} encoders: {', '.join(missing)}")
-        known |= answered(replace(question, encoders=missing), {name: wanted[name] for name in missing})
-        for name in missing:
-            storage.write_json(scores_uri(uri, name), asdict(known[name]))
+        question = replace(question, encoders=missing)
+        with computed_features(question) as features:
+            known |= answered(question, {name: wanted[name] for name in missing}, features)
+            for name in missing:
+                storage.write_json(scores_uri(uri, name), asdict(known[name]))
     return known
 
 
@@ -81,8 +86,9 @@ def unanswered(candidate: Candidate, kind: Kind, question: Question) -> EncoderS
     )
 
 
-def answered(question: Question, wanted: Mapping[str, EncoderScores]) -> dict[str, EncoderScores]:
-    features = compute(question)
+def answered(
+    question: Question, wanted: Mapping[str, EncoderScores], features: Mapping[FeatureKind, KindOfFeatures]
+) -> dict[str, EncoderScores]:
     numbers: dict[str, dict[str, Mapping[str, float]]] = {name: {} for name in wanted}
     num_damaged = 0
     for protocol_name, protocol in question.config.protocols.items():

@@ -9,8 +9,8 @@ from rspnet_platform.benchmark.benchmark_config import RANDOM, BenchmarkConfig
 from rspnet_platform.benchmark.benchmark_run import BenchmarkRun
 from rspnet_platform.inference.encoder_card import EncoderInput
 from rspnet_platform.inference.encoder_files import build_seeded
-from rspnet_platform.inference.frozen_evaluation import Question, settle
 from rspnet_platform.inference.frozen_evaluation_config import EvaluationData
+from rspnet_platform.inference.frozen_evaluation_question import Question, settle
 from rspnet_platform.publishing import encoder_input, final_checkpoint, trained_encoder
 
 

@@ -16,10 +16,11 @@ from rspnet_platform.inference.embedding_actor import (
 )
 from rspnet_platform.inference.embedding_clips import embedding_recipe
 from rspnet_platform.inference.embedding_config import EmbedConfig
-from rspnet_platform.inference.embedding_parts import EMBEDDING, EmbeddingParts, PartsLeft, in_parts
+from rspnet_platform.inference.embedding_parts import EMBEDDING, EmbeddingParts
 from rspnet_platform.inference.embedding_progress import progress_bar
 from rspnet_platform.inference.embedding_request import EmbeddingRequest
 from rspnet_platform.inference.model_reference import LoadedModel, load_model
+from rspnet_platform.inference.video_parts import VIDEO_INDEX, PartsLeft, in_parts
 from rspnet_platform.shards.dataset import ShardedDataset, open_dataset
 from rspnet_platform.stream.clip_dataset import clip_dataset
 from rspnet_platform.stream.clip_decoding import SampleRecipe
@@ -29,6 +30,8 @@ from rspnet_platform.stream.stream_plan import VideoLocations
 from rspnet_platform.tracking.redaction import redact
 from rspnet_platform.tracking.tracking_config import resolve_tracking_uri
 from rspnet_platform.train.failure_notice import storage_error_in
+
+NO_VECTORS = np.zeros((0, 0), np.float32)
 
 
 def embed(config: EmbedConfig) -> dict[str, Any]:
@@ -107,8 +110,8 @@ class Embedding:
         batches = embedding_batches(clips, {EMBEDDING: self.model.encoder}, self.request.input, resources)
         try:
             with progress_bar(sum(map(len, self.parts.members)), plan.num_samples_left) as bar:
-                for part, indices, embeddings in in_parts(batches, self.left, members, EMBEDDING):
-                    self.parts.write(part, indices, embeddings)
+                for part, rows in in_parts(batches, self.left, members):
+                    self.parts.write(part, rows[VIDEO_INDEX], rows.get(EMBEDDING, NO_VECTORS))
                     bar.update(len(self.parts.members[part]))
         except Exception as error:
             if (storage_error := storage_error_in([error])) is not None:

@@ -93,6 +93,8 @@ class FrozenEvaluationConfig:
     """By default where the cluster has any."""
     cpus_per_decode_task: float = 0.5
     """What a task that reads and decodes videos takes of the cluster."""
+    num_videos_per_part: int = 64
+    """Finished features are kept in parts of so many videos until the numbers are there: what a kill costs."""
 
     def __post_init__(self) -> None:
         accepted = [*FROZEN_PROTOCOLS, *OTHER_NAMES, ALL_PROTOCOLS]
@@ -100,7 +102,7 @@ class FrozenEvaluationConfig:
             raise ValueError(f"protocol is {unknown[0]!r}; accepted are {', '.join(accepted)}")
         if not self.protocol:
             raise ValueError(f"protocol is empty; accepted are one or more of {', '.join(accepted)}")
-        for name, least in (("num_random_encoders", 1), ("seed", 0)):
+        for name, least in (("num_random_encoders", 1), ("seed", 0), ("num_videos_per_part", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}; accepted are whole numbers from {least} on")
         if self.cpus_per_decode_task <= 0:

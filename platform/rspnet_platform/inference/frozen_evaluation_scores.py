@@ -24,11 +24,12 @@ from rspnet_core.evaluation.probe_protocols import (
 )
 from rspnet_core.evaluation.retrieval_protocol import RetrievalProtocol
 from rspnet_platform.inference.frozen_evaluation_config import FrozenProtocol
-from rspnet_platform.inference.frozen_evaluation_features import FeatureKind, Windows
+from rspnet_platform.inference.frozen_evaluation_passes import FeatureKind, Windows
 from rspnet_platform.inference.retrieval_evaluation import LabelledVideos, retrieval_result
+from rspnet_platform.inference.seed_spread import sample_deviation
 
 DRAW_STD = "draw_std"
-"""The deviation over draws of labels; `std` alone is that over random encoders."""
+"""The sample's deviation (n - 1) over draws of labels; `std` alone is that over random encoders."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +159,9 @@ def _few_labels(results: Mapping[float, list[ProbeResult]]) -> Score:
     for fraction, draws in results.items():
         name = f"{100 * fraction:g}_percent"
         accuracies = [draw.accuracy for draw in draws]
-        numbers |= {f"{name}_top1": float(np.mean(accuracies)), f"{name}_top1_{DRAW_STD}": float(np.std(accuracies))}
+        numbers[f"{name}_top1"] = float(np.mean(accuracies))
+        if (deviation := sample_deviation(accuracies)) is not None:
+            numbers[f"{name}_top1_{DRAW_STD}"] = deviation
         notes[name] = {
             "num_labels": draws[0].num_train,
             "num_test": draws[0].num_test,

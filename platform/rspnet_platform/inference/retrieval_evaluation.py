@@ -10,6 +10,7 @@ from rspnet_core.encoders.video_encoder import VideoEncoder
 from rspnet_core.evaluation.retrieval import RetrievalResult, leave_one_out, retrieve
 from rspnet_core.evaluation.retrieval_protocol import RetrievalProtocol
 from rspnet_platform.inference.dataset_features import DatasetFeatures
+from rspnet_platform.inference.seed_spread import sample_deviation
 from rspnet_platform.shards.dataset import ShardedDataset
 
 GALLERY_SPLIT, QUERY_SPLIT = "train", "test"
@@ -120,11 +121,13 @@ def encoders_beside_random(
 
 
 def retrieval_metrics(results: Mapping[str, RetrievalResult]) -> dict[str, float]:
-    """`validation/retrieval_top1`, ..., and mean and standard deviation of the same over the random encoders."""
+    """`validation/retrieval_top1`, ..., and of the same over the random encoders the mean and, with two or more, the
+    sample's standard deviation (n - 1)."""
     random = [result for name, result in results.items() if name.startswith(RANDOM_PREFIX)]
     metrics = {f"validation/retrieval_top{k}": share for k, share in results[TRAINED].accuracy.items()}
     for k in results[TRAINED].accuracy:
         shares = [result.accuracy[k] for result in random]
         metrics[f"validation/random_retrieval_top{k}_mean"] = float(np.mean(shares))
-        metrics[f"validation/random_retrieval_top{k}_std"] = float(np.std(shares))
+        if (deviation := sample_deviation(shares)) is not None:
+            metrics[f"validation/random_retrieval_top{k}_std"] = deviation
     return metrics

@@ -59,13 +59,13 @@ def shown_videos(dataset: ShardedDataset, labelled: LabelledVideos | None, seed:
 def evaluate_again(
     run: RecordedRun, dataset: ShardedDataset, tracking: TrackingConfig, *, output: str, seed: int
 ) -> EvaluatedRun:
-    """Of the run's newest checkpoint. Starts Ray, and ends it. Raises ValueError for a run without a checkpoint."""
+    """Of the checkpoint that is shown of the run. Starts Ray, and ends it. Raises ValueError for a run without one."""
     labelled = LabelledVideos.from_dataset(dataset)
     value = {**defaults_of_evaluation(), **run.config}
     frozen = frozen_features(
         dataset,
         shown_videos(dataset, labelled, seed),
-        model=run.uri,
+        model=run.checkpoint or run.uri,
         protocol=value["evaluation.protocol"],
         tracking=tracking,
         decoder=run.config.get("data.decoder"),

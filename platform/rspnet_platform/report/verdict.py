@@ -9,8 +9,8 @@ from rspnet_platform.visualise.retrieval_table import RetrievalTable
 NUM_DEVIATIONS = 2.0
 PLUS_MINUS = "\N{NO-BREAK SPACE}\N{PLUS-MINUS SIGN}\N{NO-BREAK SPACE}"
 RULE = (
-    "Numbers are told apart that differ by more than two standard deviations: of the random initialisations, and of a "
-    "share of so many queries"
+    "Numbers are told apart that differ by more than two standard deviations: of the random initialisations (the "
+    "sample's, n - 1), and of a share of so many queries"
 )
 
 
@@ -26,16 +26,14 @@ class Verdict:
 def retrieval_verdict(table: RetrievalTable) -> Verdict:
     """By the smallest k that was asked. With one random initialisation alone nothing is said to be above or below."""
     row = table.rows[0]
-    random = f"{row.random_mean:.1%}{PLUS_MINUS}{row.random_std:.1%}"
-    numbers = f"retrieval top-{row.k} {row.share:.1%}; random initialisation {random}"
+    numbers = f"retrieval top-{row.k} {row.share:.1%}; random initialisation {row.random_mean:.1%}"
     chance = math.sqrt(row.share * (1 - row.share) / table.num_queries)
-    detail = (
-        f"{RULE} (here {row.random_std:.1%} over {table.num_random} seeds, and {chance:.1%} with {table.num_queries} "
-        "queries)."
-    )
-    if table.num_random < 2:
+    with_queries = f"{chance:.1%} with {table.num_queries} queries"
+    if row.random_std is None:
         words = "beside a single random initialisation, whose spread is not known"
-        return Verdict(kind="unknown", sentence=f"{numbers.partition(PLUS_MINUS)[0]}: {words}.", detail=detail)
+        return Verdict(kind="unknown", sentence=f"{numbers}: {words}.", detail=f"{RULE} (here {with_queries}).")
+    numbers += f"{PLUS_MINUS}{row.random_std:.1%}"
+    detail = f"{RULE} (here {row.random_std:.1%} over {table.num_random} seeds, and {with_queries})."
     if abs(row.difference) <= NUM_DEVIATIONS * math.hypot(row.random_std, chance):
         return Verdict(kind="within", sentence=f"Within the spread of random initialisation: {numbers}.", detail=detail)
     kind = "above" if row.difference > 0 else "below"

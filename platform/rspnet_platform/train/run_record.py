@@ -31,13 +31,15 @@ MAY_NOT_CHANGE = ("validation.fraction", "validation.num_clips_per_crop")
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """`num_resumes`: how often the run was gone on with; None for one from before that was counted."""
+    """`num_resumes`: how often the run was gone on with; None for one from before that was counted.
+    `registered_checkpoint`: the name of its folder in the run's, once its encoder is in the registry."""
 
     stage: Stage
     mlflow_run_id: str
     dataset_sha256: str
     config: dict[str, Any]
     num_resumes: int | None = None
+    registered_checkpoint: str | None = None
 
     def save(self, run_uri: str) -> None:
         storage.write_json(storage.join(run_uri, RECORD), asdict(self))

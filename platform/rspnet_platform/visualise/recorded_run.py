@@ -19,7 +19,7 @@ RECIPE_FILE = "recipe.json"
 @dataclass(frozen=True, kw_only=True)
 class RecordedRun:
     """`config` and `recipe` are by dotted keys, `recipe` None where it was not kept; `method` and `clips_per_step` are
-    None before the first checkpoint; `checkpoint` is the folder of the newest."""
+    None before the first checkpoint; `checkpoint` is the folder of the registered one, before that of the newest."""
 
     uri: str
     tracking_uri: str
@@ -57,7 +57,8 @@ def recorded_run(uri: str, record: RunRecord, tracking_uri: str) -> RecordedRun:
     from rspnet_platform.train.checkpoint_list import newest_checkpoint_uri
     from rspnet_platform.train.checkpoints import CONFIG
 
-    checkpoint = newest_checkpoint_uri(uri)
+    registered = record.registered_checkpoint
+    checkpoint = storage.join(uri, registered) if registered else newest_checkpoint_uri(uri)
     trained = {} if checkpoint is None else storage.read_json(storage.join(checkpoint, CONFIG))
     recipe_uri = storage.join(uri, RECIPE_FILE)
     return RecordedRun(

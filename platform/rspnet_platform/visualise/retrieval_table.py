@@ -8,17 +8,18 @@ from markupsafe import Markup
 
 from rspnet_core.evaluation.retrieval import RetrievalResult
 from rspnet_platform.inference.retrieval_evaluation import RANDOM_PREFIX, TRAINED
+from rspnet_platform.inference.seed_spread import sample_deviation
 from rspnet_platform.visualise.page_shell import render_fragment
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetrievalRow:
-    """Shares of the queries; of random encoders mean and standard deviation."""
+    """Shares of the queries; of random encoders the mean and the sample's standard deviation (n - 1), None of one."""
 
     k: int
     share: float
     random_mean: float
-    random_std: float
+    random_std: float | None
 
     @property
     def difference(self) -> float:
@@ -45,7 +46,7 @@ def retrieval_table(results: Mapping[str, RetrievalResult], protocol: str) -> Re
                 k=k,
                 share=share,
                 random_mean=float(np.mean([each.accuracy[k] for each in random])),
-                random_std=float(np.std([each.accuracy[k] for each in random])),
+                random_std=sample_deviation([each.accuracy[k] for each in random]),
             )
             for k, share in trained.accuracy.items()
         ],
