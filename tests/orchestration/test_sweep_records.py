@@ -127,8 +127,8 @@ def test_a_rung_remembers_the_trials_before_a_kill():
     scheduler = asha(asked)
     scheduler.replay([trial(number, value) for number, value in enumerate((0.8, 0.9, 0.1))])
     assert asked == []
-    report(scheduler, 0, 330, 0.8)  # has passed its rung
-    report(scheduler, 5, 330, 0.2)
+    report(scheduler, 0, 330, 0.0)  # has passed its rung, and leaves nothing more there
+    report(scheduler, 5, 330, 0.2)  # above that, below what two thirds of the replayed lie under
     assert [number for number, _ in asked] == [5]
 
 

@@ -121,6 +121,13 @@ def test_the_loss_ratio_keeps_the_sum():
     assert {key for key in before if before[key] != after[key]} == set(keys)
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_number_that_is_none_is_no_parameter(value):
+    """`choice:NaN` is JSON to Python."""
+    with pytest.raises(ValueError, match=r"--optimizer\.learning_rate (nan|inf): .*finite number"):
+        with_parameters(tiny_cpu(), {"optimizer.learning_rate": value})
+
+
 def test_parameters_land_where_the_command_line_puts_them():
     """Lists become the field's tuple, whole numbers the field's number; nothing else changes."""
     parameters = {"task.clips.playback_speeds": [1, 4], "optimizer.learning_rate": 1}
