@@ -18,7 +18,10 @@ from rspnet_platform.stream.clip_source import ClipSource, DueSample, due_sample
 from rspnet_platform.stream.damage import DamageLedger
 from rspnet_platform.stream.stream_plan import VideoLocations
 from rspnet_platform.stream.training_dataset import TrainingStream
+from rspnet_platform.sweep.shared_clips import make_shared_clips
+from rspnet_platform.train.watches import RunStoppedError
 
+from jobs.recipe_files.tiny import tiny_cpu
 from rspnet_core.sampling.speed_pairs import SpeedPairSampler
 from rspnet_core.sampling.views import ViewConfig
 from tests.damaged_dataset import damage_videos
@@ -191,3 +194,15 @@ def test_a_run_that_has_a_pack_reads_no_video(small_dataset, tmp_path):
     rows = stream().take_all()
     assert len(rows) == 2 * len(VIDEOS) // 6 * 6
     assert stream.damage.count() == 0
+
+
+@pytest.mark.usefixtures("ray_of_two_cpus")
+def test_a_sweep_stops_before_its_first_trial_over_damaged_videos(small_dataset, tmp_path):
+    """More than the run allows: once, with their names, not once a trial; mended, they are decoded anew."""
+    damaged = open_dataset(damage_videos(small_dataset, tmp_path / "damaged", {5, 11}))
+    writer = writer_for(damaged, tmp_path, 1)
+    with pytest.raises(RunStoppedError, match=r"2 of the 23 videos.*allows 1") as stopped:
+        make_shared_clips(writer, damaged, tiny_cpu())
+    names = {row["video_index"]: row["video_id"] for row in damaged.videos.to_pylist()}
+    assert all(names[index] in str(stopped.value) for index in (5, 11))
+    assert not storage.exists(writer.pack.uri)
