@@ -24,6 +24,11 @@ class RayNodes:
     environment: dict[str, str]
     head: subprocess.Popen
     worker: subprocess.Popen
+    worker_log: Path
+
+    def has_worker(self) -> bool:
+        """Whether the worker node has joined the head."""
+        return "Ray runtime started" in self.worker_log.read_text()
 
     def kill_raylet_of_worker(self) -> None:
         """As when the machine is lost: its workers and its object store go along."""
@@ -54,7 +59,7 @@ def two_ray_nodes(folder: Path, *, num_cpus: int) -> Iterator[RayNodes]:
         nodes.append(start_node(folder / "h", "127.0.0.2", 1, own_ports, environment))
         wait_until(lambda: is_listening("127.0.0.2", port), nodes)
         nodes.append(start_node(folder / "w", "127.0.0.3", num_cpus, [f"--address=127.0.0.2:{port}"], environment))
-        yield RayNodes(environment=environment, head=nodes[0], worker=nodes[1])
+        yield RayNodes(environment=environment, head=nodes[0], worker=nodes[1], worker_log=folder / "w" / "log")
     finally:
         for node in reversed(nodes):
             stop_node(node)
