@@ -11,6 +11,7 @@ from rspnet_platform.command_line import say
 from rspnet_platform.train.checkpoint_list import mend_checkpoint_list
 from rspnet_platform.train.failure_notice import storage_error_in, summary
 from rspnet_platform.train.interrupt_handler import kept_interrupt_handler
+from rspnet_platform.train.reservation import give_back
 
 
 def fit_to_the_end(new_trainer: Callable[[], TorchTrainer], run_uri: str, max_failures: int) -> ray.train.Result:
@@ -27,6 +28,7 @@ def fit_to_the_end(new_trainer: Callable[[], TorchTrainer], run_uri: str, max_fa
             if num_deaths > max_failures:
                 raise RuntimeError(f"{died} (death {num_deaths}; the same command goes on)") from error
             say(f"{died} Going on from the last checkpoint")
+            give_back(run_uri)
     raise AssertionError("the last attempt returns or raises")
 
 

@@ -26,6 +26,7 @@ from rspnet_platform.train.fitting import fit_to_the_end
 from rspnet_platform.train.listeners import Listener
 from rspnet_platform.train.loop import LoopInputs, train_loop
 from rspnet_platform.train.loop_task import LoopTask
+from rspnet_platform.train.reservation import ReservationListener
 from rspnet_platform.train.run_storage import run_filesystem
 from rspnet_platform.train.watches import Watch
 from rspnet_platform.validation.run_validation import RunValidation
@@ -147,7 +148,7 @@ def launch_training(
         config=config,
         stream=stream,
         dataset_sha256=dataset_sha256,
-        listeners=listeners,
+        listeners=(*listeners, ReservationListener(run_uri=run_uri)),
         watches=watches,
         loop_task=loop_task or LoopTask(),
         turns=validation.turns if validation else None,
