@@ -17,7 +17,6 @@ from rspnet_platform.inference.embedding_actor import (
 from rspnet_platform.inference.embedding_clips import embedding_recipe
 from rspnet_platform.inference.embedding_config import EmbedConfig
 from rspnet_platform.inference.embedding_parts import EMBEDDING, EmbeddingParts
-from rspnet_platform.inference.embedding_progress import progress_bar
 from rspnet_platform.inference.embedding_request import EmbeddingRequest
 from rspnet_platform.inference.model_reference import LoadedModel, load_model
 from rspnet_platform.inference.video_parts import VIDEO_INDEX, PartsLeft, in_parts
@@ -30,6 +29,7 @@ from rspnet_platform.stream.stream_plan import VideoLocations
 from rspnet_platform.tracking.redaction import redact
 from rspnet_platform.tracking.tracking_config import resolve_tracking_uri
 from rspnet_platform.train.failure_notice import storage_error_in
+from rspnet_platform.waiting_bar import waiting_bar
 
 NO_VECTORS = np.zeros((0, 0), np.float32)
 
@@ -109,7 +109,9 @@ class Embedding:
         )
         batches = embedding_batches(clips, {EMBEDDING: self.model.encoder}, self.request.input, resources)
         try:
-            with progress_bar(sum(map(len, self.parts.members)), plan.num_samples_left) as bar:
+            with waiting_bar(
+                "embedding", "video", total=sum(map(len, self.parts.members)), num_left=plan.num_samples_left
+            ) as bar:
                 for part, rows in in_parts(batches, self.left, members):
                     self.parts.write(part, rows[VIDEO_INDEX], rows.get(EMBEDDING, NO_VECTORS))
                     bar.update(len(self.parts.members[part]))

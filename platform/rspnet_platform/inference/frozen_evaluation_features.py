@@ -13,7 +13,6 @@ from rspnet_core.sampling.half_overlapping import HalfOverlappingSampler
 from rspnet_core.sampling.views import CentreView
 from rspnet_platform.command_line import say
 from rspnet_platform.inference.embedding_actor import num_videos_per_block
-from rspnet_platform.inference.embedding_progress import progress_bar
 from rspnet_platform.inference.frozen_evaluation_passes import (
     FeatureKind,
     FeatureSource,
@@ -29,6 +28,7 @@ from rspnet_platform.stream.clip_decoding import SampleRecipe
 from rspnet_platform.stream.frame_readers import frame_reader
 from rspnet_platform.stream.stream_plan import VideoLocations
 from rspnet_platform.tracking.redaction import redact
+from rspnet_platform.waiting_bar import waiting_bar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +106,7 @@ def all_parts(
 ) -> Iterator[Batch]:
     """Those that are there first; each of the others is kept as soon as it is finished."""
     num_left = sum(len(members) for each in work for members in each.members)
-    with progress_bar(len(source.video_indices), num_left) as bar:
+    with waiting_bar("embedding", "video", total=len(source.video_indices), num_left=num_left) as bar:
         for each in work:
             yield from each.kept.values()
             if not each.parts:

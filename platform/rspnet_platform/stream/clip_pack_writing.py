@@ -3,7 +3,6 @@
 import io
 import os
 import shutil
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
-from tqdm import tqdm
 
 from rspnet_core.sampling.clip_plan import VideoInfo
 from rspnet_platform import storage
@@ -25,6 +23,7 @@ from rspnet_platform.stream.clip_pack import PACK_RECORD, PACK_SCHEMA, ClipPack,
 from rspnet_platform.stream.clip_pack_reading import part_uri, planes_checksum
 from rspnet_platform.stream.loaded_row_groups import LoadedRowGroups
 from rspnet_platform.stream.stream_plan import VideoLocations
+from rspnet_platform.waiting_bar import waiting_bar
 
 NUM_SAMPLES_AT_ONCE = 8
 """Parts of so many samples are in a task's memory together: 128 MiB."""
@@ -111,7 +110,10 @@ def make_pack(writer: PackWriter, *, cpus_per_task: float) -> None:
     write = ray.remote(num_cpus=cpus_per_task, max_retries=MAX_DECODE_RETRIES)(PackWriter.write)
     on_ray = ray.put(writer)
     waiting = [write.remote(on_ray, part, samples) for part, samples in missing.items()]
-    with progress_bar(pack, sum(map(len, missing.values()))) as bar:
+    num_left = sum(map(len, missing.values()))
+    with waiting_bar(
+        "decoding clips", "part", total=pack.num_parts * pack.num_samples_per_video, num_left=num_left
+    ) as bar:
         while waiting:
             [done], waiting = ray.wait(waiting, num_returns=1)
             bar.update(ray.get(done))
@@ -143,18 +145,3 @@ def check_disk(pack: ClipPack) -> None:
             f"{pack.num_bytes / 1024**3:.1f} GiB, and {folder} has {free / 1024**3:.1f} GiB left; accepted are fewer "
             "samples or videos, or a larger place"
         )
-
-
-def progress_bar(pack: ClipPack, num_missing: int) -> tqdm:
-    """In parts of the pack, on a terminal a bar, elsewhere a line now and then."""
-    interval, total = 0.5 if sys.stderr.isatty() else 15.0, pack.num_parts * pack.num_samples_per_video
-    return tqdm(
-        desc="decoding clips",
-        unit="part",
-        total=total,
-        initial=total - num_missing,
-        mininterval=interval,
-        maxinterval=2 * interval,
-        file=sys.stderr,
-        dynamic_ncols=True,
-    )

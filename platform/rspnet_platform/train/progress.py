@@ -1,6 +1,5 @@
 """A progress bar where the job was started, for steps that are taken on another machine."""
 
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +9,7 @@ import ray
 from ray.exceptions import RayError
 from tqdm import tqdm
 
-SECONDS_BETWEEN_UPDATES = 0.5
-SECONDS_BETWEEN_LINES = 15.0
-"""Where standard error is not a terminal (a log file, a submitted job), a bar is a line now and then."""
+from rspnet_platform.waiting_bar import SECONDS_BETWEEN_UPDATES, waiting_bar
 
 
 @ray.remote(num_cpus=0)
@@ -34,16 +31,7 @@ def progress_bar(num_steps: int) -> Iterator[Any]:
     """Shows steps, loss, clips per second and data wait on standard error; yields the board's handle for rank 0."""
     board = ProgressBoard.remote()
     stop = threading.Event()
-    interval = SECONDS_BETWEEN_UPDATES if sys.stderr.isatty() else SECONDS_BETWEEN_LINES
-    bar = tqdm(
-        maxinterval=2 * interval,
-        total=num_steps,
-        unit="step",
-        file=sys.stderr,
-        dynamic_ncols=True,
-        mininterval=interval,
-        desc="training",
-    )
+    bar = waiting_bar("training", "step", total=num_steps, num_left=num_steps)
     thread = threading.Thread(target=_follow, args=(board, bar, stop), daemon=True)
     thread.start()
     try:
