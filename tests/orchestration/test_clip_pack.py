@@ -13,7 +13,7 @@ from rspnet_platform.stream import clip_pack_writing
 from rspnet_platform.stream.clip_decoding import Sample, SampleRecipe
 from rspnet_platform.stream.clip_pack import ClipPack
 from rspnet_platform.stream.clip_pack_reading import packed_samples, part_uri
-from rspnet_platform.stream.clip_pack_writing import PackWriter, make_pack, missing_parts
+from rspnet_platform.stream.clip_pack_writing import PackWriter, fill_pack, missing_parts
 from rspnet_platform.stream.clip_source import ClipSource, DueSample, due_samples
 from rspnet_platform.stream.damage import DamageLedger
 from rspnet_platform.stream.stream_plan import VideoLocations
@@ -160,8 +160,8 @@ def test_a_disk_that_is_too_small_is_refused(small_dataset, tmp_path, monkeypatc
     """Before anything is decoded, with both sizes."""
     usage = clip_pack_writing.shutil.disk_usage(tmp_path)
     monkeypatch.setattr(clip_pack_writing.shutil, "disk_usage", lambda _: usage._replace(free=1000))
-    with pytest.raises(ValueError, match=r"has 0\.0 GiB left; accepted are fewer"):
-        make_pack(writer_for(small_dataset, tmp_path, 2), cpus_per_task=0.5)
+    with pytest.raises(ValueError, match=r"has 0\.0 GiB left; accepted are"):
+        fill_pack(writer_for(small_dataset, tmp_path, 2), cpus_per_task=0.5)
 
 
 @pytest.mark.usefixtures("ray_of_two_cpus")
@@ -172,11 +172,11 @@ def test_a_pack_is_made_on_ray_and_goes_on(small_dataset, tmp_path):
     kept = {path: path.stat().st_mtime_ns for path in Path(writer.pack.uri).rglob("*.parquet")}
     assert len(kept) == 2
     assert not writer.pack.is_made
-    make_pack(writer, cpus_per_task=0.5)
+    make_shared_clips(writer, small_dataset, tiny_cpu())
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert writer.pack.is_made
     assert missing_parts(writer.pack) == {}
-    make_pack(writer, cpus_per_task=0.5)
+    make_shared_clips(writer, small_dataset, tiny_cpu())
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
@@ -200,11 +200,20 @@ def test_a_run_that_has_a_pack_reads_no_video(small_dataset, tmp_path):
 
 @pytest.mark.usefixtures("ray_of_two_cpus")
 def test_a_sweep_stops_before_its_first_trial_over_damaged_videos(small_dataset, tmp_path):
-    """More than the run allows: once, with their names, not once a trial; mended, they are decoded anew."""
+    """More than the run allows: once, with their names, not once a trial; mended, they are decoded anew. The list
+    stays, and a pack that another sweep was content with stays too."""
     damaged = open_dataset(damage_videos(small_dataset, tmp_path / "damaged", {5, 11}))
     writer = writer_for(damaged, tmp_path, 1)
-    with pytest.raises(RunStoppedError, match=r"2 of the 23 videos.*allows 1") as stopped:
-        make_shared_clips(writer, damaged, tiny_cpu())
+    strict, lenient = tiny_cpu(), replace(tiny_cpu(), data=replace(tiny_cpu().data, max_damaged_fraction=0.2))
     names = {row["video_index"]: row["video_id"] for row in damaged.videos.to_pylist()}
+    with pytest.raises(RunStoppedError, match=r"2 of the 23 videos.*allows 1") as stopped:
+        make_shared_clips(writer, damaged, strict)
     assert all(names[index] in str(stopped.value) for index in (5, 11))
-    assert not storage.exists(writer.pack.uri)
+    assert not writer.pack.is_made
+    assert len(missing_parts(writer.pack)) == writer.pack.num_parts
+    assert [entry["video_index"] for entry in writer.pack.damage.entries()] == [5, 11]
+    make_shared_clips(writer, damaged, lenient)
+    assert writer.pack.is_made
+    with pytest.raises(RunStoppedError, match="allows 1"):
+        make_shared_clips(writer, damaged, strict)
+    assert writer.pack.is_made

@@ -99,18 +99,16 @@ def write_part(uri: str, rows: list[dict[str, Any]]) -> None:
         storage.write_bytes(uri, buffer.getvalue())
 
 
-def make_pack(writer: PackWriter, *, cpus_per_task: float) -> None:
-    """Whatever is missing of the pack, on the Ray that this process is connected to; nothing for one that is made.
-    Raises ValueError where this machine's disk is too small, and what went wrong in a task."""
+def fill_pack(writer: PackWriter, *, cpus_per_task: float) -> None:
+    """Writes the parts that are missing, on the Ray that this process is connected to. Raises ValueError where this
+    machine's disk is too small for them, and what went wrong in a task."""
     pack = writer.pack
-    if pack.is_made:
-        return
     missing = missing_parts(pack)
-    check_disk(pack)
+    num_left = sum(map(len, missing.values()))
+    check_disk(pack, num_left)
     write = ray.remote(num_cpus=cpus_per_task, max_retries=MAX_DECODE_RETRIES)(PackWriter.write)
     on_ray = ray.put(writer)
     waiting = [write.remote(on_ray, part, samples) for part, samples in missing.items()]
-    num_left = sum(map(len, missing.values()))
     with waiting_bar(
         "decoding clips", "part", total=pack.num_parts * pack.num_samples_per_video, num_left=num_left
     ) as bar:
@@ -118,6 +116,10 @@ def make_pack(writer: PackWriter, *, cpus_per_task: float) -> None:
             [done], waiting = ray.wait(waiting, num_returns=1)
             bar.update(ray.get(done))
     storage.delete_partial_files(pack.uri)  # of tasks that were killed as they wrote
+
+
+def finish_pack(pack: ClipPack) -> None:
+    """Says that nothing is missing: from here on runs read it."""
     storage.write_json(storage.join(pack.uri, PACK_RECORD), pack.identity | {"num_damaged_videos": pack.damage.count()})
 
 
@@ -132,16 +134,23 @@ def missing_parts(pack: ClipPack) -> dict[int, list[int]]:
     return dict(sorted(missing.items()))
 
 
-def check_disk(pack: ClipPack) -> None:
+def empty_pack(pack: ClipPack) -> None:
+    """Deletes the parts, and keeps the list of damaged videos."""
+    for sample in range(pack.num_samples_per_video):
+        storage.delete_folder(sample_folder(pack.uri, sample))
+
+
+def check_disk(pack: ClipPack, num_parts_left: int) -> None:
     """Of a local pack; nobody knows how much an object store takes."""
     if storage.is_remote(pack.uri):
         return
     folder = os.path.dirname(pack.uri)
     os.makedirs(folder, exist_ok=True)
     free = shutil.disk_usage(folder).free
-    if pack.num_bytes > free:
+    num_bytes_left = pack.num_bytes * num_parts_left / (pack.num_parts * pack.num_samples_per_video)
+    if num_bytes_left > free:
         raise ValueError(
             f"{pack.num_samples_per_video} decoded samples of each of {len(pack.in_order)} videos take "
-            f"{pack.num_bytes / 1024**3:.1f} GiB, and {folder} has {free / 1024**3:.1f} GiB left; accepted are fewer "
-            "samples or videos, or a larger place"
+            f"{num_bytes_left / 1024**3:.1f} GiB more, and {folder} has {free / 1024**3:.1f} GiB left; accepted are "
+            "fewer samples or videos, or a larger place"
         )

@@ -5,12 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from rspnet_core.random_streams import random_stream
-from rspnet_platform import storage
 from rspnet_platform.command_line import say
 from rspnet_platform.config import PretrainConfig
 from rspnet_platform.shards.dataset import ShardedDataset
 from rspnet_platform.stream.clip_pack import ClipPack
-from rspnet_platform.stream.clip_pack_writing import PackWriter, make_pack
+from rspnet_platform.stream.clip_pack_writing import PackWriter, empty_pack, fill_pack, finish_pack
 from rspnet_platform.stream.damage import DamageBudget
 from rspnet_platform.stream.splits import select_videos
 from rspnet_platform.stream.training_dataset import TrainingStream
@@ -66,23 +65,32 @@ def check_clips_stay(config: PretrainConfig, space: Mapping[str, Space]) -> None
 
 def make_shared_clips(writer: PackWriter, dataset: ShardedDataset, config: PretrainConfig) -> None:
     """Decodes what is not there yet. StorageError where a store stays away, RunStoppedError where more videos are
-    damaged than `data.max_damaged_fraction` allows."""
+    damaged than `data.max_damaged_fraction` allows, be the pack new or another sweep's."""
+    pack, is_new = writer.pack, not writer.pack.is_made
+    if is_new:
+        decode_shared_clips(writer, cpus_per_task=config.scaling.cpus_per_decode_task)
+    budget = DamageBudget(
+        ledger=pack.damage, num_videos=len(pack.in_order), max_damaged_fraction=config.data.max_damaged_fraction
+    )
+    complaint = budget.complaint(dataset.videos)
+    if is_new and complaint:
+        empty_pack(pack)  # mended videos are to be decoded anew
+    elif is_new:
+        finish_pack(pack)
+    if complaint:
+        raise RunStoppedError(complaint)
+
+
+def decode_shared_clips(writer: PackWriter, *, cpus_per_task: float) -> None:
+    """With a word of what it takes, and StorageError for whatever a store did to a task."""
     pack = writer.pack
-    if pack.is_made:
-        return
     say(
         f"decoding {pack.num_samples_per_video} samples of each of {len(pack.in_order)} videos for all trials: "
         f"{pack.num_bytes / 1024**3:.2f} GiB in {pack.uri}, which may be deleted when the sweep is over"
     )
     try:
-        make_pack(writer, cpus_per_task=config.scaling.cpus_per_decode_task)
+        fill_pack(writer, cpus_per_task=cpus_per_task)
     except Exception as error:
         if (storage_error := storage_error_in([error])) is not None:
             raise storage_error from error
         raise
-    budget = DamageBudget(
-        ledger=pack.damage, num_videos=len(pack.in_order), max_damaged_fraction=config.data.max_damaged_fraction
-    )
-    if complaint := budget.complaint(dataset.videos):
-        storage.delete_folder(pack.uri)  # mended videos are to be decoded anew
-        raise RunStoppedError(complaint)
