@@ -5,9 +5,11 @@ import os
 import secrets
 import warnings
 from pathlib import Path
+from typing import Any
 
 import rspnet_core
 import rspnet_platform
+from rspnet_platform.command_line import UserError
 from rspnet_platform.worker_setup import quiet_ray
 
 
@@ -30,6 +32,32 @@ def connect(*, num_cpus: int | None = None) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ray.init(runtime_env=runtime_environment(), logging_level=logging.WARNING, log_to_driver=True, **options)
+    if not options and os.environ.get("RAY_AUTH_MODE", "").lower() == "token":
+        check_that_actors_start()
+
+
+def check_that_actors_start() -> None:
+    """Raises UserError where the cluster does not ask for the token that this process asks for: it then cannot call
+    back, takes this process for dead, and drops every actor unstarted, with an error that says nothing of tokens. (The
+    other way round, Ray's own error is clear.)"""
+    import ray
+    from ray.exceptions import ActorDiedError
+
+    class Probe:
+        def answer(self) -> None:
+            pass
+
+    try:
+        actor: Any = ray.remote(num_cpus=0)(Probe)
+        ray.get(actor.remote().answer.remote())
+    except ActorDiedError as error:
+        address = ray.get_runtime_context().gcs_address
+        disconnect()
+        raise UserError(
+            f"the cluster at {address} starts no actor of this process, as when only one of the two asks for a token: "
+            "RAY_AUTH_MODE is 'token' here; set it to 'disabled' where the cluster was started without one "
+            f"({str(error).splitlines()[-1].strip()})"
+        ) from error
 
 
 def local_cluster_options(num_cpus: int | None) -> dict:

@@ -47,12 +47,14 @@ class RecordedRun:
 
     def start(self, **changes: Any) -> subprocess.Popen:
         """In a process group of its own."""
-        settings = Path(self.folder) / "settings.json"
-        settings.write_text(json.dumps(asdict(replace(self, **changes))))
+        settings, changed = Path(self.folder) / "settings.json", replace(self, **changes)
+        settings.write_text(json.dumps(asdict(changed)))
         environment = os.environ | {
             "PYTHONPATH": f"{ROOT}:{ROOT / 'platform'}",
             "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.3",  # at each of which one checkpoint is registered
         }
+        if changed.num_cpus_of_nodes:  # set before the driver imports Ray, which reads it then
+            environment["RAY_AUTH_MODE"] = "disabled"
         with open(f"{self.folder}/output.txt", "a") as output:
             return subprocess.Popen(
                 [sys.executable, "-m", "tests.end_to_end.recorded_run", str(settings)],
@@ -223,7 +225,6 @@ def connect(num_cpus_of_nodes: tuple[int, ...], folder: Path) -> None:
         return
     from ray.cluster_utils import Cluster
 
-    os.environ["RAY_AUTH_MODE"] = "disabled"
     os.environ["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = "0"
     head, *others = num_cpus_of_nodes
     memory = {"object_store_memory": 100 * 1024**2}
