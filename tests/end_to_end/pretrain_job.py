@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TIMEOUT_SECONDS = 240
+TIMEOUT_SECONDS = 600
 SMALL = {
     "task.clips.num-frames-per-clip": 4,
     "task.view.crop-size": 32,

@@ -103,7 +103,7 @@ def test_a_dying_worker_costs_nothing_but_time(small_dataset, tmp_path):
         wait_until(job.has_checkpoint, process)
         victim = next(p for p in psutil.Process(process.pid).children(recursive=True) if is_train_worker(p))
         victim.kill()
-        assert process.wait(timeout=240) == 0, (tmp_path / "stderr.txt").read_text()[-6000:]
+        assert process.wait(timeout=600) == 0, (tmp_path / "stderr.txt").read_text()[-6000:]
     finally:
         if process.poll() is None:
             kill_group(process)

@@ -18,7 +18,7 @@ SETTINGS = {
     "sweep.num-final-epochs": 0,
     "training.num-epochs": 5,
 }
-TIMEOUT_SECONDS = 400
+TIMEOUT_SECONDS = 600
 
 
 @pytest.mark.slow

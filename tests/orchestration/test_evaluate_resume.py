@@ -65,7 +65,7 @@ def kill_after_the_first_part(command: list[str], home: Path) -> None:
         command, start_new_session=True, env=environment(home), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        wait_until(lambda: files_of_parts(home), "no part was written", timeout_seconds=300)
+        wait_until(lambda: files_of_parts(home), "no part was written", timeout_seconds=600)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -83,7 +83,7 @@ def run_watched(command: list[str], home: Path) -> tuple[dict[str, Any], str, li
                 seen.append(now)
             return process.poll() is not None
 
-        wait_until(is_over, "the job did not end", timeout_seconds=300)
+        wait_until(is_over, "the job did not end", timeout_seconds=600)
     assert process.returncode == 0, err.read_text()[-4000:]
     return json.loads(out.read_text().splitlines()[-1]), err.read_text(), seen
 

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 from rspnet_platform.train.interrupt_handler import kept_interrupt_handler
@@ -14,6 +15,15 @@ def training_that_fails() -> None:
         raise RuntimeError("training failed")
 
 
+@pytest.fixture
+def python_handler() -> Iterator[None]:
+    """Tests that a shell started in the background have inherited that Ctrl-C is ignored."""
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, inherited)
+
+
+@pytest.mark.usefixtures("python_handler")
 def test_a_handler_that_was_taken_is_put_back():
     """Also where the training fails: the next Ctrl-C interrupts the job."""
     before = signal.getsignal(signal.SIGINT)
