@@ -2,9 +2,6 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 SERVICES := .venv-services
-# Processes that share the tests: most of these wait for Ray, which takes one core to start.
-TEST_PROCESSES := 2
-PYTEST := $(VENV)/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup
 
 .PHONY: demo test test-quick lint format install clean
 
@@ -14,11 +11,11 @@ demo: $(INSTALLED)
 
 ## All tests, the slow ones too.
 test: install
-	$(PYTEST)
+	$(VENV)/bin/python -m pytest
 
 ## What a change wants to know at once.
 test-quick: install
-	$(PYTEST) -m "not slow"
+	$(VENV)/bin/python -m pytest -m "not slow"
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff format --check .

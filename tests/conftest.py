@@ -10,18 +10,6 @@ from rspnet_platform.shards.shard_config import ShardConfig
 
 from tests.videos import SHARED_DATA, encode_video, moving_pictures
 
-FILES_THAT_START_NODES = ("test_cluster_token", "test_ingest_cluster", "test_job_submission", "test_sweep_on_nodes")
-"""`ray start` gives all workers of this machine ports of one range."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests, a file's stay in one of them, with what its fixtures have made; so do
-    all that start nodes, one after the other."""
-    for item in items:
-        group = "nodes" if item.path.stem in FILES_THAT_START_NODES else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
-
 
 @pytest.fixture
 def video_folder(tmp_path: Path) -> Path:
