@@ -79,11 +79,8 @@ def start_node(
 
 
 def stop_node(node: subprocess.Popen) -> None:
+    """Without asking: a node that is asked to end takes half a minute."""
     family = psutil.Process(node.pid).children(recursive=True) if node.poll() is None else []
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(node.pid, signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        node.wait(timeout=20)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(node.pid, signal.SIGKILL)
     node.wait()

@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -17,18 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.pretrain_job import ROOT, PretrainJob
-
-RAY = str(Path(sys.executable).with_name("ray"))
+from tests.ray_nodes import RAY, free_port, stop_node
 
 pytestmark = pytest.mark.slow
-
-
-def free_port() -> int:
-    """Outside the range that Ray gives to workers."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    return port if port >= 20000 else free_port()
 
 
 @pytest.fixture
@@ -54,12 +43,7 @@ def head_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
         wait_for_dashboard(environment["RAY_API_SERVER_ADDRESS"], head)
         yield environment
     finally:
-        os.killpg(head.pid, signal.SIGTERM)
-        try:
-            head.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            os.killpg(head.pid, signal.SIGKILL)
-            head.wait()
+        stop_node(head)
 
 
 def wait_for_dashboard(address: str, head: subprocess.Popen) -> None:

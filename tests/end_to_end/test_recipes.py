@@ -1,4 +1,5 @@
-"""Every tiny recipe from shards to a registered encoder, with its own clips and task, all on one Ray."""
+"""Every tiny recipe from shards to a registered encoder, with its own clips and task, all on one Ray; but for
+tiny_cpu, which the other tests train."""
 
 import json
 import math
@@ -16,7 +17,7 @@ from jobs.recipes import RECIPES
 from tests.end_to_end.pretrain_job import ROOT, PretrainJob
 from tests.videos import encode_video, moving_pictures
 
-TINY = [name for name in RECIPES if name.startswith("tiny_")]
+TINY = [name for name in RECIPES if name.startswith("tiny_") and name != "tiny_cpu"]
 NUM_STEPS = 4
 """2 epochs of 24 videos in batches of 12."""
 

@@ -22,8 +22,8 @@ from tests.services.conftest import make_bucket
 from tests.services.swift_store import STRANGER, SwiftStore
 
 SHARD = "shard-00000.parquet"
-LONG = {"training__num_epochs": 100, "run__max_failures": 1}
-NUM_SAMPLES = 100 * 24
+LONG = {"training__num_epochs": 60, "run__max_failures": 1}
+NUM_SAMPLES = 60 * 24
 JOB_TIMEOUT_SECONDS = 600
 INGEST_OPTIONS = ("--short-side", "64", "--max-refused-fraction", "0.5")
 
