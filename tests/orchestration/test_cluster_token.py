@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ray_nodes import two_ray_nodes
+from tests.ray_nodes import RayNodes, two_ray_nodes
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,17 +23,26 @@ except UserError as error:
 """
 
 
-def test_the_cluster_asks_for_no_token():
-    with tempfile.TemporaryDirectory(prefix="rn-") as folder, two_ray_nodes(Path(folder), num_cpus=1) as nodes:
-        printed = {}
-        for mode in ("token", "disabled"):
-            environment = nodes.environment | {"RAY_AUTH_MODE": mode, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-            environment["PYTHONPATH"] = f"{ROOT}:{ROOT / 'platform'}"
-            done = subprocess.run(
-                [sys.executable, "-c", DRIVER], env=environment, capture_output=True, text=True, timeout=120
-            )
-            assert done.returncode == 0, done.stderr
-            printed[mode] = done.stdout.strip()
-    assert printed["disabled"] == ""
-    assert len(printed["token"].splitlines()) == 1
-    assert "RAY_AUTH_MODE is 'token' here" in printed["token"]
+@pytest.mark.parametrize("cluster_mode", ["disabled", "token"])
+def test_driver_and_cluster_must_agree(cluster_mode: str):
+    """A token where the cluster asks for none is one error that says what to set; modes that agree connect."""
+    token = secrets.token_hex(32)
+    of_nodes = token if cluster_mode == "token" else None
+    with (
+        tempfile.TemporaryDirectory(prefix="rn-") as folder,
+        two_ray_nodes(Path(folder), num_cpus=1, token=of_nodes) as nodes,
+    ):
+        printed = {mode: connect(nodes, mode, token) for mode in {cluster_mode, "token"}}
+    assert printed.pop(cluster_mode) == ""
+    for message in printed.values():
+        assert len(message.splitlines()) == 1
+        assert "RAY_AUTH_MODE is 'token' here" in message
+
+
+def connect(nodes: RayNodes, mode: str, token: str) -> str:
+    """What a driver says that connects to the nodes in `mode`; nothing where all is well."""
+    of_driver = {"RAY_AUTH_MODE": mode, "RAY_AUTH_TOKEN": token, "PYTHONPATH": f"{ROOT}:{ROOT / 'platform'}"}
+    environment = nodes.environment | of_driver
+    done = subprocess.run([sys.executable, "-c", DRIVER], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()

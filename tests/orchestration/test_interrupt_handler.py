@@ -17,7 +17,7 @@ def training_that_fails() -> None:
 
 @pytest.fixture
 def python_handler() -> Iterator[None]:
-    """Tests that a shell started in the background have inherited that Ctrl-C is ignored."""
+    """Python's own: what a shell starts in the background inherits that Ctrl-C is ignored."""
     inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, inherited)

@@ -15,7 +15,6 @@ JOB_TIMEOUT_SECONDS = 600
 SETTINGS = {
     "search": "optimizer.learning_rate=choice:0.05,0.1",
     "sweep.num-repeated": 0,
-    "sweep.num-final-epochs": 0,
     "sweep.num-packed-samples": 2,
     "training.num-epochs": 5,
 }
@@ -47,8 +46,9 @@ def test_a_sweep_lives_on_the_store_alone(shared_store, as_owner, small_dataset,
     assert result["packed_clips"].startswith(f"{bucket}/sweeps/clips-")
     assert storage.list_names(f"{result['packed_clips']}/sample-0001") == ["part-00000.parquet"]
     assert storage.read_json(f"{bucket}/sweeps/rates/trials/0001.json")["state"] == "finished"
+    assert result["model_uri"] == "models:/rspnet/1"
     assert not (tmp_path / "sweeps").exists()
     assert json.dumps(finished(job)) == json.dumps(result)
     with sqlite3.connect(job.database) as database:
         assert database.execute("select distinct status from runs").fetchall() == [("FINISHED",)]
-        assert database.execute("select count(*) from runs").fetchone() == (3,)
+        assert database.execute("select count(*) from runs").fetchone() == (4,)
