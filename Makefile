@@ -9,13 +9,13 @@ SERVICES := .venv-services
 demo: $(INSTALLED)
 	$(VENV)/bin/python jobs/pretrain.py
 
-## All tests, the slow ones too.
-test: install
-	$(VENV)/bin/python -m pytest
+## All tests. The slow ones run one after the other: most of them start Ray, whose processes keep all cores busy.
+test: test-quick
+	$(VENV)/bin/python -m pytest -m slow
 
-## What a change wants to know at once.
+## What a change wants to know at once. Two processes share it, file by file.
 test-quick: install
-	$(VENV)/bin/python -m pytest -m "not slow"
+	$(VENV)/bin/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff format --check .
