@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -10,6 +11,9 @@ from typing import Any, TypeVar
 import tyro
 
 Config = TypeVar("Config")
+
+STARTED_SECONDS = time.monotonic()
+"""When this was imported: each job does so first of all."""
 
 
 class UserError(Exception):
@@ -34,6 +38,7 @@ def run_job(parse_arguments: Callable[[Sequence[str]], Config], work: Callable[[
     except USER_ERRORS as error:
         sys.exit(f"error: {error}")
     sys.stdout.flush()
+    say_step("loading the job")
     result_descriptor = os.dup(1)
     os.dup2(2, 1)
     try:
@@ -81,3 +86,8 @@ def parse_recipe(
 def say(message: str) -> None:
     """A message to the person who started the job."""
     print(message, file=sys.stderr, flush=True)
+
+
+def say_step(doing: str) -> None:
+    """What the job does from now on, with the seconds since it was started: nobody looks at a silent terminal."""
+    say(f"{time.monotonic() - STARTED_SECONDS:5.1f} s  {doing}")

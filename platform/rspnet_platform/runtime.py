@@ -1,16 +1,21 @@
 """Ray's start and the runtime environment of its workers, in one place."""
 
+import contextlib
 import logging
 import os
-import secrets
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
 
 import rspnet_core
 import rspnet_platform
-from rspnet_platform.command_line import UserError
+from rspnet_platform.command_line import UserError, say_step
+from rspnet_platform.local_cluster import IS_LOCAL, is_local_cluster, start_local_cluster
 from rspnet_platform.worker_setup import quiet_ray
+
+WARMING_UP: list[threading.Thread] = []
+"""Threads that ask something of Ray beside the job."""
 
 
 def connect(*, num_cpus: int | None = None) -> None:
@@ -19,20 +24,28 @@ def connect(*, num_cpus: int | None = None) -> None:
     Workers get the two packages that this process itself imports, so that an older installed copy never mixes in.
     `num_cpus` is that of a local cluster; None counts the machine's.
     """
+    # A thread that asks Ray for something after it was left would start another one.
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     import ray
 
     if ray.is_initialized():
         return
-    for name in ("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "RAY_worker_register_timeout_seconds"):
-        os.environ.setdefault(name, "120")
     # Ray's accelerator variable is announced with a FutureWarning at each start; the new behaviour is the one wanted.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     quiet_ray()
-    options = {} if os.environ.get("RAY_ADDRESS") else local_cluster_options(num_cpus)
+    address = os.environ.get("RAY_ADDRESS")
+    say_step(f"connecting to the Ray at {address}" if address else "starting Ray on this machine")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ray.init(runtime_env=runtime_environment(), logging_level=logging.WARNING, log_to_driver=True, **options)
-    if not options and os.environ.get("RAY_AUTH_MODE", "").lower() == "token":
+        if address:
+            os.environ.pop(IS_LOCAL, None)
+            for name in ("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "RAY_worker_register_timeout_seconds"):
+                os.environ.setdefault(name, "120")
+            ray.init(runtime_env=runtime_environment(), logging_level=logging.WARNING, log_to_driver=True)
+        else:
+            start_local_cluster(num_cpus)
+            return
+    if os.environ.get("RAY_AUTH_MODE", "").lower() == "token":
         check_that_actors_start()
 
 
@@ -60,19 +73,6 @@ def check_that_actors_start() -> None:
         ) from error
 
 
-def local_cluster_options(num_cpus: int | None) -> dict:
-    """A cluster of this process alone, on loopback, closed by a token that nobody else knows.
-
-    Ray turns token authentication on by itself for a local cluster. Without a token in the environment it would write
-    one to `~/.ray/auth_token`, which changes how every later `ray start` of this user behaves.
-    """
-    if not {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-    # Nobody preempts this machine's own cluster.
-    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
-    return {"include_dashboard": False, "address": "local", "num_cpus": num_cpus}
-
-
 def runtime_environment() -> dict:
     packages = [Path(str(module.__file__)).parent for module in (rspnet_platform, rspnet_core)]
     return {
@@ -97,7 +97,28 @@ def cluster_resources() -> tuple[float, float]:
     return resources.get("CPU", 0.0), resources.get("GPU", 0.0)
 
 
+def warm_up_ray_data() -> None:
+    """On a local cluster, in a thread: a data set of nothing, so that Ray Data's two actors and the first decode
+    processes are there when the first real one begins, some two seconds earlier. Should it fail, that one starts them,
+    or says what is wrong."""
+    if not is_local_cluster():
+        return
+    WARMING_UP.append(threading.Thread(target=_warm_up_ray_data, daemon=True))
+    WARMING_UP[-1].start()
+
+
+def _warm_up_ray_data() -> None:
+    with contextlib.suppress(Exception):
+        from rspnet_platform.stream.clip_dataset import warm_up
+
+        warm_up()
+
+
 def disconnect() -> None:
+    """Ray ends a process in which any thread still asks it for something after that."""
     import ray
 
+    while WARMING_UP:
+        WARMING_UP.pop().join()
     ray.shutdown()
+    os.environ.pop(IS_LOCAL, None)

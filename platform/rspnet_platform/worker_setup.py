@@ -12,6 +12,11 @@ SAID_WITHOUT_NEED = {
     # Ray Data's bars are off, as they should be beside ours.
     "ray.data._internal.progress": "Progress bars disabled",
     "ray.data._internal.execution.streaming_executor": "execution finished in",
+    "ray.train.v2._internal.execution.storage": "Checkpoint successfully created",
+    # Of a process that trains by itself, each time that the run's checkpoints are looked up.
+    "ray.train.v2._internal.execution.checkpoint.checkpoint_manager": "A run snapshot was found",
+    # Of an evaluation that begins while a training's data set is still being put away.
+    "ray.data._internal.logging": "registers for logging while another dataset",
     # The token is this process's own; there is nothing to do.
     "ray._private.authentication.authentication_token_setup": "Token authentication is enabled",
 }

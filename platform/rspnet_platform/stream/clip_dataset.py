@@ -39,6 +39,14 @@ def clip_dataset(
         )
 
 
+def warm_up(num_tasks: int = 2) -> None:
+    """Runs a data set of nothing through tasks of its own, as decode tasks will: see `starting`."""
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    ray.data.range(num_tasks, override_num_blocks=num_tasks).materialize()
+
+
 def execution_options() -> ExecutionOptions:
     """Blocks in the plan's order: without it no seed gives the same order twice."""
     return ExecutionOptions(preserve_order=True)

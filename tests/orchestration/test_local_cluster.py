@@ -1,0 +1,104 @@
+"""A Ray of this machine alone: what its workers inherit, and that Ray still calls what we override."""
+
+import os
+import site
+import sys
+from pathlib import Path
+
+import pytest
+from rspnet_platform import local_cluster, runtime
+from rspnet_platform.local_cluster import IS_LOCAL, environment_of_workers, is_local_cluster, python_path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_workers_get_this_checkout_and_their_settings_by_birth(ray_of_two_cpus: None) -> None:  # noqa: ARG001
+    """No runtime environment: no package is sent, and the workers that Ray started beforehand are taken."""
+    import ray
+
+    def seen() -> dict[str, object]:
+        import logging
+
+        import rspnet_platform
+
+        import rspnet_core
+
+        context = ray.get_runtime_context()
+        return {
+            "packages": [str(module.__file__) for module in (rspnet_core, rspnet_platform)],
+            "runtime environment": dict(context.runtime_env),
+            "preloaded": [name in sys.modules for name in local_cluster.PRELOADED_MODULES],
+            "spinning": os.environ["OMP_WAIT_POLICY"],
+            "cluster": os.environ["RAY_ADDRESS"] == context.gcs_address,
+            "quiet": bool(logging.getLogger("ray.data._internal.progress").filters),
+            "local": local_cluster.is_local_cluster(),
+        }
+
+    assert is_local_cluster()
+    found = ray.get(ray.remote(num_cpus=0)(seen).remote())
+    assert found["packages"] == [
+        str(ROOT / "rspnet_core" / "__init__.py"),
+        str(ROOT / "platform" / "rspnet_platform" / "__init__.py"),
+    ]
+    assert found["runtime environment"] == {}
+    assert found["preloaded"] == [True, True]
+    assert (found["spinning"], found["cluster"], found["quiet"], found["local"]) == ("PASSIVE", True, True, True)
+
+
+def test_the_driver_keeps_its_own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the daemons are started with is taken back, and what the user has set of Ray Train's goes to the workers."""
+    monkeypatch.setenv("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.1")
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.setenv("PYTHONPATH", "/of/the/user")
+    before = dict(os.environ)
+    with environment_of_workers({"HOOK": "a.b"}):
+        assert os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] == "0.1"
+        assert (os.environ["OMP_WAIT_POLICY"], os.environ["HOOK"]) == ("PASSIVE", "a.b")
+        assert os.environ["PYTHONPATH"].split(os.pathsep) == [str(ROOT / "platform"), str(ROOT), "/of/the/user"]
+    assert dict(os.environ) == before
+
+
+def test_an_installed_package_is_not_put_before_the_standard_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its folder holds everything else that is installed."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.setattr(site, "getsitepackages", lambda: [str(ROOT / "platform"), str(ROOT)])
+    assert python_path() == ""
+
+
+def test_a_cluster_that_is_joined_is_not_local(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the variable of an earlier local one is inherited."""
+    import ray
+
+    monkeypatch.setenv(IS_LOCAL, "1")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **_: None)
+    runtime.connect()
+    assert not is_local_cluster()
+
+
+def test_ray_train_still_has_what_is_overridden() -> None:
+    """A version of Ray that no longer calls these would train all the same, and start as slowly as before."""
+    import inspect
+
+    from ray._private import ray_constants
+    from ray.train.torch import TorchTrainer
+    from ray.train.v2._internal.execution.controller import TrainController
+    from ray.train.v2._internal.execution.worker_group.worker_group import WorkerGroup
+    from rspnet_platform.train.local_trainer import LocalTrainController, LocalTrainer, LocalWorkerGroup
+
+    for ours, theirs, name in (
+        (LocalTrainer, TorchTrainer, "_initialize_and_run_controller"),
+        (LocalTrainer, TorchTrainer, "_create_default_callbacks"),
+        (LocalWorkerGroup, WorkerGroup, "_get_worker_runtime_env"),
+    ):
+        parameters = [list(inspect.signature(getattr(of, name)).parameters.values()) for of in (ours, theirs)]
+        assert [each.kind for each in parameters[0]] == [each.kind for each in parameters[1]]
+    source = inspect.getsource(TorchTrainer.fit)
+    assert "self._initialize_and_run_controller(" in source
+    assert "self._create_default_callbacks()" in source
+    assert "self.worker_group_cls.create(" in inspect.getsource(TrainController)
+    assert "self._get_worker_runtime_env(" in inspect.getsource(WorkerGroup)
+    assert LocalTrainController.worker_group_cls is LocalWorkerGroup
+    assert ray_constants.WORKER_PROCESS_SETUP_HOOK_ENV_VAR == "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"
