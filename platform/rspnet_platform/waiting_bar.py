@@ -1,8 +1,12 @@
 """How far something is, for a person who waits."""
 
 import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from tqdm import tqdm
+
+Batch = TypeVar("Batch", bound=Mapping[str, Any])
 
 SECONDS_BETWEEN_UPDATES, SECONDS_BETWEEN_LINES = 0.5, 15.0
 
@@ -20,3 +24,11 @@ def waiting_bar(what: str, unit: str, *, total: int, num_left: int) -> tqdm:
         file=sys.stderr,
         dynamic_ncols=True,
     )
+
+
+def counting(batches: Iterable[Batch], what: str, *, num_videos: int) -> Iterator[Batch]:
+    """The batches, each with a column `video_index`, under a bar of the videos that have come."""
+    with waiting_bar(what, "video", total=num_videos, num_left=num_videos) as bar:
+        for batch in batches:
+            yield batch
+            bar.update(len(batch["video_index"]))

@@ -24,6 +24,7 @@ from rspnet_platform.stream.damage import DamageLedger
 from rspnet_platform.stream.frame_readers import FrameReader
 from rspnet_platform.stream.stream_plan import VideoLocations
 from rspnet_platform.stream.whole_dataset import WholeDataset
+from rspnet_platform.waiting_bar import counting
 
 MAX_VIDEOS_PER_BATCH = 8
 MAX_BYTES_PER_BATCH = 64 * 1024**2
@@ -98,11 +99,12 @@ def score_videos(
             num_gpus=1 if use_gpu else None,
             max_restarts=0,  # the run's stage is kept: the same command scores again
         )
-    return collect(scored, list(networks))
+    return collect(scored, list(networks), num_videos=len(video_indices))
 
 
-def collect(scored: ray.data.Dataset, names: list[str]) -> VideoProbabilities:
-    batches: list[Any] = list(scored.iter_batches(batch_size=None, batch_format="numpy"))
+def collect(scored: ray.data.Dataset, names: list[str], *, num_videos: int) -> VideoProbabilities:
+    iterator: Any = scored.iter_batches(batch_size=None, batch_format="numpy")
+    batches: list[Any] = list(counting(iterator, "scoring", num_videos=num_videos))
     if not batches:
         raise ValueError("none of the videos can be scored: all are damaged")
     video_indices = np.concatenate([batch["video_index"] for batch in batches])

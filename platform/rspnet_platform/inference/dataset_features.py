@@ -2,11 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import ray
 
 from rspnet_core.encoders.video_encoder import VideoEncoder
-from rspnet_platform.inference.embedding_actor import EmbeddingResources, embedding_batches, num_videos_per_block
+from rspnet_platform.inference.embedding_actor import (
+    EmbeddingActor,
+    EmbeddingResources,
+    can_embed_here,
+    embedding_batches,
+    in_this_process,
+    num_videos_per_block,
+)
 from rspnet_platform.inference.embedding_clips import embedding_recipe
 from rspnet_platform.inference.encoder_card import EncoderInput
 from rspnet_platform.shards.dataset import ShardedDataset
@@ -15,6 +24,7 @@ from rspnet_platform.stream.damage import DamageLedger
 from rspnet_platform.stream.data_config import Decoder
 from rspnet_platform.stream.stream_plan import VideoLocations
 from rspnet_platform.stream.whole_dataset import WholeDataset
+from rspnet_platform.waiting_bar import counting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +57,14 @@ def embed_dataset(
         num_rows_per_block=num_videos_per_block(recipe),
     )
     clips = clip_dataset(plan, recipe, damage, cpus_per_decode_task=cpus_per_decode_task)
-    # One actor alone: a run's evaluation shares its cluster with whatever else is on it.
-    batches = list(embedding_batches(clips, encoders, encoder_input, EmbeddingResources(use_gpu=use_gpu)))
+    resources = EmbeddingResources(use_gpu=use_gpu)
+    if can_embed_here(use_gpu=use_gpu):
+        new_actor = partial(EmbeddingActor, ray.put(dict(encoders)), encoder_input, resources)
+        batches = in_this_process(clips, new_actor)
+    else:
+        # One actor alone: a run's evaluation shares its cluster with whatever else is on it.
+        batches = embedding_batches(clips, encoders, encoder_input, resources)
+    batches = list(counting(batches, "embedding", num_videos=len(video_indices)))
     if not batches:
         raise ValueError(f"none of the {len(video_indices)} videos can be embedded: all are damaged ({damage.uri})")
     found = np.concatenate([batch["video_index"] for batch in batches])

@@ -1,9 +1,9 @@
 """Frozen encoders at work on a Ray data set of clips: a pool of actors, each with a copy of them."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import ray
@@ -11,12 +11,14 @@ import ray.data
 import torch
 
 from rspnet_core.augmentation import to_clips
+from rspnet_core.encoders.for_inference import for_inference
 from rspnet_core.encoders.video_encoder import VideoEncoder
 from rspnet_core.evaluation.features import embed_videos
 from rspnet_core.evaluation.retrieval_protocol import Pooling
 from rspnet_core.normalisation import NormalisationName
-from rspnet_platform.cpu_threads import use_all_cores_of
+from rspnet_platform.cpu_threads import SharedCores, num_cores_for_one_of
 from rspnet_platform.inference.encoder_card import EncoderInput
+from rspnet_platform.local_cluster import is_local_cluster
 from rspnet_platform.stream.clip_decoding import SampleRecipe, sample_num_bytes
 from rspnet_platform.stream.cpu_budget import Budget, Claim, fitting_cpus_per_worker
 
@@ -25,7 +27,7 @@ MAX_BYTES_PER_BLOCK = 64 * 1024**2
 """Of uint8 planes: thirty clips of 16 x 224 x 224 are 36 MB."""
 
 MAX_CLIPS_AT_ONCE = 32
-"""In the encoder, and as float colours: eight times the planes' bytes."""
+"""In the encoders, and as float colors: eight times the planes' bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,18 @@ def plan_embedding(
     return resources, budget
 
 
+def max_videos_at_once(num_clips: int) -> int:
+    """Side by side in the encoders, each with so many clips."""
+    return max(1, MAX_CLIPS_AT_ONCE // num_clips)
+
+
+def placed(encoders: Mapping[str, VideoEncoder], device: torch.device) -> dict[str, VideoEncoder]:
+    """On the device, in the form that is fastest there."""
+    if device.type == "cpu":
+        return {name: for_inference(encoder) for name, encoder in encoders.items()}
+    return {name: encoder.to(device) for name, encoder in encoders.items()}
+
+
 @dataclass(frozen=True, kw_only=True)
 class FrozenEncoders:
     """Encoders on one device, under one input."""
@@ -98,10 +112,10 @@ class EmbeddingActor:
 
     def __init__(self, encoders: ray.ObjectRef, encoder_input: EncoderInput, resources: EmbeddingResources) -> None:
         device = torch.device("cuda" if resources.use_gpu else "cpu")
-        use_all_cores_of(device, num_processes=resources.num_actors)
+        self.device, self.num_cores = device, num_cores_for_one_of(resources.num_actors)
         torch.backends.cudnn.deterministic = True
         self.frozen = FrozenEncoders(
-            encoders={name: encoder.to(device) for name, encoder in ray.get(encoders).items()},
+            encoders=placed(ray.get(encoders), device),
             pooling=encoder_input.pooling,
             normalisation=encoder_input.normalisation,
             device=device,
@@ -110,7 +124,11 @@ class EmbeddingActor:
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         planes = torch.from_numpy(batch["planes"].copy())
         view_numbers = torch.from_numpy(batch["view_numbers"].copy())
-        embeddings = [self.frozen.embed(*video) for video in zip(planes, view_numbers, strict=True)]
+        cores = SharedCores(
+            device=self.device, num_cores=self.num_cores, max_at_once=max_videos_at_once(planes.shape[1])
+        )
+        videos = list(zip(planes, view_numbers, strict=True))
+        embeddings = cores.map(lambda video: self.frozen.embed(*video), videos)
         columns = {name: np.stack([embedding[name] for embedding in embeddings]) for name in embeddings[0]}
         return {"video_index": batch["video_index"], **columns}
 
@@ -145,3 +163,16 @@ def embedding_batches(
         )
     batches: Iterator[Any] = iter(embedded.iter_batches(batch_size=None, batch_format="numpy"))
     yield from batches
+
+
+def can_embed_here(*, use_gpu: bool) -> bool:
+    """On a small machine's own Ray: the cores are this process's own, and an actor would take seconds to start."""
+    return is_local_cluster() and not use_gpu and num_cores_for_one_of(1) <= MAX_VIDEOS_PER_BLOCK
+
+
+def in_this_process(
+    clips: ray.data.Dataset, new_actor: Callable[[], Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]]
+) -> Iterator[dict[str, np.ndarray]]:
+    """What an actor would make of the clips' batches, made here, on all cores."""
+    batches = clips.iter_batches(batch_size=None, batch_format="numpy")
+    return map(new_actor(), cast(Iterator[dict[str, np.ndarray]], batches))

@@ -4,6 +4,7 @@ nothing but itself."""
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,15 @@ from rspnet_core.encoders.video_encoder import VideoEncoder
 from rspnet_core.evaluation.features import embed_clips
 from rspnet_core.evaluation.retrieval_protocol import Pooling
 from rspnet_core.normalisation import NormalisationName
-from rspnet_platform.cpu_threads import use_all_cores_of
-from rspnet_platform.inference.embedding_actor import MAX_CLIPS_AT_ONCE, EmbeddingResources
+from rspnet_platform.cpu_threads import SharedCores, num_cores_for_one_of
+from rspnet_platform.inference.embedding_actor import (
+    MAX_CLIPS_AT_ONCE,
+    EmbeddingResources,
+    can_embed_here,
+    in_this_process,
+    max_videos_at_once,
+    placed,
+)
 
 
 def column(encoder: str, pooling: Pooling) -> str:
@@ -62,10 +70,10 @@ class FrozenFeatureActor:
         num_clips_of_video: np.ndarray | None,
     ) -> None:
         device = torch.device("cuda" if resources.use_gpu else "cpu")
-        use_all_cores_of(device, num_processes=resources.num_actors)
+        self.device, self.num_cores = device, num_cores_for_one_of(resources.num_actors)
         torch.backends.cudnn.deterministic = True
         self.frozen = FrozenEncoders(
-            encoders={name: encoder.to(device) for name, encoder in ray.get(encoders).items()},
+            encoders=placed(ray.get(encoders), device),
             poolings=poolings,
             normalisation=normalisation,
             device=device,
@@ -73,8 +81,10 @@ class FrozenFeatureActor:
         self.num_clips_of_video = num_clips_of_video
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        rows = zip(batch["video_index"].tolist(), batch["planes"], batch["view_numbers"], strict=True)
-        features = [self.features(*row) for row in rows]
+        rows = list(zip(batch["video_index"].tolist(), batch["planes"], batch["view_numbers"], strict=True))
+        max_at_once = max_videos_at_once(batch["planes"].shape[1])
+        cores = SharedCores(device=self.device, num_cores=self.num_cores, max_at_once=max_at_once)
+        features = cores.map(lambda row: self.features(*row), rows)
         return {"video_index": batch["video_index"]} | {
             name: np.stack([of_video[name] for of_video in features]) for name in features[0]
         }
@@ -89,6 +99,10 @@ def feature_batches(
 ) -> Iterator[dict[str, np.ndarray]]:
     """`video_index` and a `column` for each encoder and pooling, in the order of `clips`; `of_actors` are the other
     arguments of FrozenFeatureActor."""
+    if can_embed_here(use_gpu=resources.use_gpu):
+        here = EmbeddingResources()
+        yield from in_this_process(clips, partial(FrozenFeatureActor, resources=here, **of_actors))
+        return
     with warnings.catch_warnings():
         # The only way to say max_restarts, without which Ray complains of what actors are made from.
         warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")

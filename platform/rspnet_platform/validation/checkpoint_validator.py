@@ -12,7 +12,8 @@ from rspnet_core.encoders.video_encoder import VideoEncoder
 from rspnet_platform import storage
 from rspnet_platform.command_line import say
 from rspnet_platform.config import PretrainConfig
-from rspnet_platform.inference.embedding_actor import FrozenEncoders
+from rspnet_platform.cpu_threads import SharedCores
+from rspnet_platform.inference.embedding_actor import FrozenEncoders, max_videos_at_once, placed
 from rspnet_platform.inference.embedding_clips import embedding_recipe
 from rspnet_platform.inference.encoder_card import EncoderInput
 from rspnet_platform.inference.encoder_files import build_seeded
@@ -32,12 +33,16 @@ from rspnet_platform.validation.validation_videos import ValidationVideo, is_lab
 MAX_STARTS = 2
 """Of one validation: a process that dies with it may do so each time."""
 
+MAX_VIDEOS_IN_MEMORY = 8
+"""Decoded, before the encoders take them."""
+
 TRAINED, RANDOM = "trained", "random"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointValidator:
-    """Ray Train's validation function. Travels to its task; what it raises leaves run and checkpoint as they are."""
+    """Ray Train's validation function. Travels to its task; what it raises leaves run and checkpoint as they are.
+    `num_cores` it takes; None for as many as it reserves."""
 
     config: PretrainConfig
     dataset_uri: str
@@ -47,6 +52,7 @@ class CheckpointValidator:
     ledger: ValidationLedger
     tracking: ValidationTracking
     listeners: tuple[ValidationListener, ...] = ()
+    num_cores: int | None = None
 
     def __call__(self, checkpoint: Checkpoint, **_: Any) -> dict[str, float]:
         """The checkpoint's metrics, in MLflow and in the run's folder too. Raises what went wrong."""
@@ -93,24 +99,32 @@ class CheckpointValidator:
         """Of each encoder float32 [videos, feature], and the videos that could be decoded, in that order."""
         options = self.config.validation
         device = torch.device("cuda" if options.num_gpus else "cpu")
-        if device.type == "cpu":
-            torch.set_num_threads(max(1, int(options.num_cpus)))
         frozen = FrozenEncoders(
-            encoders={name: encoder.to(device) for name, encoder in encoders.items()},
+            encoders=placed(encoders, device),
             pooling=self.encoder_input.pooling,
             normalisation=self.encoder_input.normalisation,
             device=device,
         )
         recipe = embedding_recipe(self.encoder_input, self.description, decoder=self.config.data.decoder)
+        cores = SharedCores(
+            device=device,
+            num_cores=self.num_cores or max(1, int(options.num_cpus)),
+            max_at_once=max_videos_at_once(recipe.sampler.num_clips),
+        )
         groups = LoadedRowGroups(self.dataset_uri, [video.location for video in self.videos])
         rows, found = [], []
-        for video in self.videos:
-            try:
-                sample = decode_sample(groups.take(video.location, video.video_index), 0, recipe)
-            except DamagedVideoError:  # listed with the metrics
-                continue
-            rows.append(frozen.embed(torch.from_numpy(sample.planes), torch.from_numpy(sample.view_numbers)))
-            found.append(video)
+        for first in range(0, len(self.videos), MAX_VIDEOS_IN_MEMORY):
+            samples = []
+            for video in self.videos[first : first + MAX_VIDEOS_IN_MEMORY]:
+                try:
+                    samples.append(decode_sample(groups.take(video.location, video.video_index), 0, recipe))
+                except DamagedVideoError:  # listed with the metrics
+                    continue
+                found.append(video)
+            rows += cores.map(
+                lambda sample: frozen.embed(torch.from_numpy(sample.planes), torch.from_numpy(sample.view_numbers)),
+                samples,
+            )
         if len(found) < 2:
             raise ValueError(f"{len(found)} of {len(self.videos)} videos can be decoded; accepted are 2 or more")
         return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in encoders}, tuple(found)

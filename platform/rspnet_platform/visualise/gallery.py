@@ -1,13 +1,16 @@
 """Queries with their nearest videos as moving thumbnails, beside what a random initialisation finds."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 from markupsafe import Markup
 
 from rspnet_platform import storage
 from rspnet_platform.command_line import say
+from rspnet_platform.cpu_threads import num_cores_for_one_of
 from rspnet_platform.inference.retrieval_evaluation import (
     LabelledVideos,
     evaluate_retrieval,
@@ -15,6 +18,7 @@ from rspnet_platform.inference.retrieval_evaluation import (
 )
 from rspnet_platform.shards.dataset import ShardedDataset, open_dataset
 from rspnet_platform.shards.packet_reader import DamagedVideoError
+from rspnet_platform.shards.row_groups import EncodedVideo
 from rspnet_platform.stream.data_config import Decoder
 from rspnet_platform.stream.frame_readers import FrameReader, frame_reader
 from rspnet_platform.visualise.chosen_videos import ChosenVideo, choose_among, read_videos, say_left_out, videos_at
@@ -24,6 +28,7 @@ from rspnet_platform.visualise.page_shell import Section, render_fragment, rende
 from rspnet_platform.visualise.part_configs import GalleryConfig
 from rspnet_platform.visualise.retrieval_table import render_retrieval_table, retrieval_table
 from rspnet_platform.visualise.thumbnails import Thumbnail, make_thumbnail
+from rspnet_platform.waiting_bar import waiting_bar
 
 PAGE_NAME = "gallery.html"
 
@@ -134,12 +139,24 @@ def make_gallery(
 
 def _thumbnails(dataset: ShardedDataset, videos: Sequence[ChosenVideo], reader: FrameReader) -> dict[int, Thumbnail]:
     """Of a video that cannot be read there is none, and the page says so in its place."""
-    thumbnails = {}
-    for video, encoded in read_videos(dataset, videos):
+
+    def make(read: tuple[ChosenVideo, EncodedVideo]) -> tuple[ChosenVideo, Thumbnail | DamagedVideoError]:
         try:
-            thumbnails[video.video_index] = make_thumbnail(encoded, reader)
+            return read[0], make_thumbnail(read[1], reader)
         except DamagedVideoError as error:
-            say_left_out(video, error)
+            return read[0], error
+
+    thumbnails, num_cores, read = {}, num_cores_for_one_of(1), read_videos(dataset, videos)
+    bar = waiting_bar("thumbnails", "video", total=len(videos), num_left=len(videos))
+    with ThreadPoolExecutor(num_cores) as pool, bar:
+        # In groups: each video that is read holds on to its whole row group.
+        groups = iter(lambda: list(islice(read, num_cores)), [])
+        for video, thumbnail in chain.from_iterable(pool.map(make, group) for group in groups):
+            bar.update()
+            if isinstance(thumbnail, DamagedVideoError):
+                say_left_out(video, thumbnail)
+            else:
+                thumbnails[video.video_index] = thumbnail
     return thumbnails
 
 

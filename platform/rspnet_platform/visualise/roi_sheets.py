@@ -18,6 +18,7 @@ from rspnet_platform.visualise.map_colours import ColourScale
 from rspnet_platform.visualise.page_shell import render_fragment
 from rspnet_platform.visualise.roi_sheet import draw_sheet
 from rspnet_platform.visualise.task_clips import ComparedPair, compare, task_clips
+from rspnet_platform.waiting_bar import waiting_bar
 
 QUALITY = 82
 
@@ -43,7 +44,11 @@ def make_roi_sheets(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     loaded.task.to(device)
     clips = task_clips(dataset, videos, loaded.config, decoder=decoder, seed=seed)
-    sheets = [_sheet(compare(each, compared, device)[0], loaded.uri) for each in clips]
+    sheets = []
+    with waiting_bar("RoI maps", "video", total=len(videos), num_left=len(videos)) as bar:
+        for each in clips:
+            sheets.append(_sheet(compare(each, compared, device)[0], loaded.uri))
+            bar.update()
     if not sheets:
         raise ValueError(f"none of {len(videos)} videos could be shown: all are damaged or too short for the task")
     return sheets, len(videos) - len(sheets)
