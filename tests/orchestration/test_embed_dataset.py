@@ -150,6 +150,6 @@ def test_a_killed_job_goes_on(small_dataset: ShardedDataset, tmp_path: Path) -> 
 
 def job_command(dataset: ShardedDataset, output: Path) -> list[str]:
     """A part a video, so that there is time between the first and the last."""
-    options = {"model": "random:tiny", "data": dataset.uri, "output": output, "num-videos-per-part": 1, "num-crops": 3}
+    options = {"model": "random:tiny", "data": dataset.uri, "output": output, "num-videos-per-part": 1}
     flags = [text for key, value in options.items() for text in (f"--{key}", str(value))]
     return [sys.executable, str(ROOT / "jobs" / "embed.py"), *flags]

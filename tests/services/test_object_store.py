@@ -132,8 +132,8 @@ def test_a_store_that_stays_away(store: SwiftStore, as_owner, monkeypatch, fault
     as_owner(store)
     bucket = make_bucket()
     storage.write_bytes(f"{bucket}/a", b"x")
-    monkeypatch.setattr(object_store, "MAX_RETRYING_SECONDS", 8)
-    monkeypatch.setattr(object_store, "READ_TIMEOUT_SECONDS", 2)
+    monkeypatch.setattr(object_store, "MAX_RETRYING_SECONDS", 4)
+    monkeypatch.setattr(object_store, "READ_TIMEOUT_SECONDS", 1)
     getattr(store, fault)()
     for verb, ask in (
         ("read", lambda: storage.read_range(f"{bucket}/a", 0, 1)),
