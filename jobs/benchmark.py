@@ -35,9 +35,9 @@ def parse(arguments: Sequence[str]) -> BenchmarkConfig:
 
 
 def work(config: BenchmarkConfig) -> Mapping[str, Any]:
-    from rspnet_platform.benchmark.benchmark import benchmark  # torch and Ray: --help need not wait for them
+    from rspnet_platform.starting import start  # Ray: --help need not wait for it
 
-    return benchmark(config)
+    return start("rspnet_platform.benchmark.benchmark:benchmark", config.first.tracking)(config)
 
 
 if __name__ == "__main__":

@@ -21,9 +21,10 @@ def parse(arguments: Sequence[str]) -> FrozenEvaluationConfig:
 
 
 def work(config: FrozenEvaluationConfig) -> Mapping[str, Any]:
-    from rspnet_platform.inference.frozen_evaluation import evaluate_frozen  # torch and Ray: --help need not wait
+    from rspnet_platform.starting import start  # Ray: --help need not wait for it
 
-    return evaluate_frozen(config)
+    tracking = config.tracking if config.is_tracked else None
+    return start("rspnet_platform.inference.frozen_evaluation:evaluate_frozen", tracking)(config)
 
 
 if __name__ == "__main__":

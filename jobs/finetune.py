@@ -24,8 +24,9 @@ def parse(arguments: Sequence[str]) -> FinetuneConfig:
 
 
 def work(config: FinetuneConfig) -> Mapping[str, Any]:
-    from rspnet_platform.finetune.several_runs import finetune  # torch and Ray: --help need not wait for them
+    from rspnet_platform.starting import start  # Ray: --help need not wait for it
 
+    finetune = start("rspnet_platform.finetune.several_runs:finetune", config.tracking)
     return finetune(config, recipe=flatten(FINETUNE_RECIPES[config.recipe]()))
 
 

@@ -21,8 +21,9 @@ def parse(arguments: Sequence[str]) -> PretrainConfig:
 
 
 def work(config: PretrainConfig) -> Mapping[str, Any]:
-    from rspnet_platform.pretraining import pretrain  # torch and Ray: --help need not wait for them
+    from rspnet_platform.starting import start  # Ray: --help need not wait for it
 
+    pretrain = start("rspnet_platform.pretraining:pretrain", config.tracking)
     return pretrain(config, recipe=flatten(RECIPES[config.recipe]()))
 
 

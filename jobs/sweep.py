@@ -22,9 +22,9 @@ def parse(arguments: Sequence[str]) -> SweepJob:
 
 
 def work(job: SweepJob) -> Mapping[str, Any]:
-    from rspnet_platform.sweep.sweeping import sweep  # torch and Ray: --help need not wait for them
+    from rspnet_platform.starting import start  # Ray: --help need not wait for it
 
-    return sweep(job)
+    return start("rspnet_platform.sweep.sweeping:sweep", job.recipe.tracking)(job)
 
 
 if __name__ == "__main__":

@@ -196,6 +196,7 @@ def tiny() -> FinetuneConfig:
         optimizer=OptimizerConfig(
             learning_rate=0.05, base_batch_size=32, schedule=ScheduleConfig(warmup_fraction=0.05)
         ),
+        scaling=ScalingOptions(num_workers="0"),
     )
 
 

@@ -7,7 +7,7 @@ they make the method run and learn something, and compare methods under one budg
 from dataclasses import replace
 
 from rspnet_platform.config import PretrainConfig
-from rspnet_platform.train.train_config import TrainingConfig
+from rspnet_platform.train.train_config import ScalingOptions, TrainingConfig
 
 from rspnet_core.optimizer_config import OptimizerConfig
 from rspnet_core.pretext.appearance_instance_config import AppearanceInstanceConfig
@@ -37,7 +37,8 @@ OPTIMIZER = OptimizerConfig(learning_rate=0.05, base_batch_size=32, schedule=Sch
 
 
 def tiny(recipe: str, task: TaskConfig, optimizer: OptimizerConfig = OPTIMIZER) -> PretrainConfig:
-    """The budget that all of them share."""
+    """The budget that all of them share, and their place: the job's own process, on the machine that it is started on.
+    `--scaling.num-workers 1`, or more, trains in workers of Ray Train, which are started anew when one dies."""
     return PretrainConfig(
         recipe=recipe,
         task=task,
@@ -45,6 +46,7 @@ def tiny(recipe: str, task: TaskConfig, optimizer: OptimizerConfig = OPTIMIZER) 
             num_epochs=60, global_batch_size=32, checkpoint_every_num_steps=50, log_every_num_steps=5
         ),
         optimizer=optimizer,
+        scaling=ScalingOptions(num_workers="0"),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from ray.train import UserCallback
 
 from rspnet_platform import runtime
-from rspnet_platform.command_line import say
+from rspnet_platform.command_line import say, say_step
 from rspnet_platform.config import PretrainConfig, flatten
 from rspnet_platform.home import default_home
 from rspnet_platform.inference.run_evaluation import Evaluation, evaluate_run
@@ -42,21 +42,24 @@ from rspnet_platform.visualise.recorded_run import keep_recipe
 def pretrain(config: PretrainConfig, recipe: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Pretrains, evaluates and registers; the same run again goes on where it was. Returns what the job prints.
     `recipe`: its own values by dotted keys, for the report to say what differs."""
-    run = settle(config, default_home())
-    record = RunRecord.load(run.uri)
-    if record is not None:
-        record.check_resumable(run_uri=run.uri, dataset_sha256=run.dataset_sha256, config=flatten(run.config))
-    stream = plan_stream(run.config, run.dataset, run.uri)
-    check_requirements(run.config, run.dataset, stream)
-    videos_of(run, stream)
-    check_reachable(run.tracking_uri)
-    runtime.connect()
     try:
+        say_step("opening the data set")
+        run = settle(config, default_home())
+        record = RunRecord.load(run.uri)
+        if record is not None:
+            record.check_resumable(run_uri=run.uri, dataset_sha256=run.dataset_sha256, config=flatten(run.config))
+        stream = plan_stream(run.config, run.dataset, run.uri)
+        check_requirements(run.config, run.dataset, stream)
+        videos_of(run, stream)
+        check_reachable(run.tracking_uri)
+        runtime.connect()
+        runtime.warm_up_ray_data()
         resources, budget = plan_resources(run.config)
         check_batch_norm(run.config, use_gpu=resources.use_gpu, max_workers=resources.max_workers)
         say(f"the cluster's share of this run:\n{budget.table()}")
         if run.config.validation.protocol != "none" and not resources.has_validation:
             say(f"no checkpoint is validated: {run.config.validation.num_cpus:g} CPUs for that are not left over")
+        say_step("opening the run in MLflow")
         record = begin(run, record)
         if recipe is not None:
             keep_recipe(run.uri, recipe)
@@ -95,8 +98,9 @@ def train(
     own_watches = (CollapseWatch(),) if is_pretraining else ()
     validation = None
     if is_pretraining and resources.has_validation:
-        validation = plan_validation(run, record, stream, validation_listeners)
-    with stopping_over(damage, run, record), progress_bar(stream.plan.num_steps) as board:
+        validation = plan_validation(run, record, stream, validation_listeners, in_process=resources.in_process)
+    say("starting to train" if resources.in_process else "starting the training workers")
+    with stopping_over(damage, run, record), progress_bar(stream.plan.num_steps, stream.plan.num_epochs) as board:
         launch_training(
             run.config,
             run_uri=run.uri,
@@ -138,7 +142,12 @@ def log_damage(ledger: DamageLedger, run: Run, record: RunRecord) -> None:
 
 
 def finish(
-    run: Run[PretrainConfig], record: RunRecord, stream: TrainingStream, *, use_gpu: bool, alias: str | None = None
+    run: Run[PretrainConfig],
+    record: RunRecord,
+    stream: TrainingStream,
+    *,
+    use_gpu: bool,
+    alias: str | None = None,
 ) -> dict[str, Any]:
     """Evaluates and registers the trained encoder, and closes the run. `alias`: as of `register`."""
     checkpoint = final_checkpoint(run)
@@ -150,18 +159,21 @@ def finish(
         else:
             checkpoint = checkpoint_at(validation.best.uri)
     encoder = trained_encoder(run, checkpoint)
+    say_step("evaluating the encoder beside random initializations")
     evaluation = evaluate_run(
         run.dataset, encoder, run.config, encoder_input(run), damage=stream.damage, use_gpu=use_gpu
     )
     metrics = {**evaluation.metrics, "data/num_damaged_videos": float(stream.damage.count())}
     runs.log_metrics_once(run.tracking_uri, record.mlflow_run_id, progress.step, metrics)
     log_damage(stream.damage, run, record)
+    say_step("registering the encoder")
     model, alias = register(run, record, encoder, evaluation, alias)
     runs.end_run(run.tracking_uri, record.mlflow_run_id, "FINISHED")
     record = replace(record.at("finished"), registered_checkpoint=Path(checkpoint.path).name)
     record.save(run.uri)
     report = {}
     if run.config.run.report:
+        say_step("making the report")
         report = report_at_end(
             run, record, encoder, encoder_input(run), evaluation, damage=stream.damage, use_gpu=use_gpu
         )

@@ -14,13 +14,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 600
+FIRST_CHECKPOINT = 20
 SMALL = {
     "task.clips.num-frames-per-clip": 4,
     "task.view.crop-size": 32,
     "task.queue-size": 16,
     "training.num-epochs": 40,
     "training.global-batch-size": 8,
-    "training.checkpoint-every-num-steps": 20,
+    "training.checkpoint-every-num-steps": FIRST_CHECKPOINT,
     "training.log-every-num-steps": 1,
     "evaluation.num-random-encoders": 1,
 }
@@ -111,6 +112,12 @@ class PretrainJob:
         for step, value in rows:
             assert losses.setdefault(step, value) == value, f"step {step}: {losses[step]} and {value}"
         return losses
+
+    def num_losses_up_to(self, step: int) -> int:
+        """How many were logged, each time that a step was trained."""
+        query = "select count(*) from metrics where key = 'train/loss' and step <= ?"
+        with sqlite3.connect(self.database) as database:
+            return database.execute(query, (step,)).fetchone()[0]
 
 
 def own_lines(stderr: str) -> list[str]:

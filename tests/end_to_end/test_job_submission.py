@@ -85,7 +85,7 @@ def test_a_submitted_job_brings_its_own_code(head_node, small_dataset, tmp_path)
     loop.write_text(marked)
     job = PretrainJob(folder=tmp_path / "results", dataset=small_dataset.uri)
     job.folder.mkdir()
-    arguments = job.command(training__num_epochs=3)[2:]
+    arguments = job.command(training__num_epochs=3, scaling__num_workers=1)[2:]
     done = submit(["python", "jobs/pretrain.py", *arguments], folder, head_node)
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
     [result] = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"run_id"')]

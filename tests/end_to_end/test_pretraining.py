@@ -10,7 +10,15 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.end_to_end.pretrain_job import NUM_STEPS, ROOT, WITHOUT_REPORT, PretrainJob, kill_group, wait_until
+from tests.end_to_end.pretrain_job import (
+    FIRST_CHECKPOINT,
+    NUM_STEPS,
+    ROOT,
+    WITHOUT_REPORT,
+    PretrainJob,
+    kill_group,
+    wait_until,
+)
 
 GOLDEN = ROOT / "tests" / "golden" / "tiny_losses.txt"
 
@@ -74,19 +82,22 @@ def test_a_finished_run_is_not_run_again(undisturbed):
 
 def test_killed_and_resumed_equals_undisturbed(undisturbed, tmp_path):
     """SIGKILL to the whole job in the middle; another recipe does not go on with it, and the same command finishes it
-    with the same losses and weights."""
+    with the same losses and weights. In a worker of Ray Train until it is killed, in the job's own process after that
+    and in the undisturbed run: bit for bit the same."""
     whole, _ = undisturbed
     job = PretrainJob(folder=tmp_path, dataset=whole.dataset)
-    process = job.start()
+    process = job.start(scaling__num_workers=1)
     try:
         wait_until(job.has_checkpoint, process)
     finally:
         kill_group(process)
     assert job.stage() == "training"
+    num_before = job.num_losses_up_to(FIRST_CHECKPOINT)
     changed = job.run(task__temperature=0.2)
     assert changed.returncode == 1
     assert "--task.temperature was 0.07, is 0.2" in changed.stderr
     assert job.result()["num_steps"] == NUM_STEPS
+    assert job.num_losses_up_to(FIRST_CHECKPOINT) == num_before, "the run began anew instead of going on"
     losses = whole.losses()
     resumed = job.losses()
     assert max(resumed) == NUM_STEPS

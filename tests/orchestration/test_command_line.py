@@ -64,7 +64,8 @@ def test_our_own_mistake_shows_its_traceback():
         (["no-such-recipe"], "there is no recipe 'no_such_recipe'; accepted are tiny_cpu"),
         (["tiny_cpu", "--task.temprature", "0.1"], "--task.temperature"),
         (["--task.temperature", "0"], "temperature is 0.0; accepted are numbers above 0"),
-        (["--scaling.num-workers", "many"], "accepted are N or MIN:MAX"),
+        (["--scaling.num-workers", "many"], "accepted are 0, N or MIN:MAX"),
+        (["--scaling.num-workers", "0:2"], "accepted are 0, N, or MIN:MAX with 1 <= MIN"),
         (["--task.clips.playback-speeds", "2", "2"], "accepted: two or more different"),
     ],
 )

@@ -57,7 +57,9 @@ class FinetuneJob(PretrainJob):
     def command(self, **changes: object) -> list[str]:
         seeds = changes.get("seeds", (0,))
         assert isinstance(seeds, tuple)
-        return [sys.executable, str(ROOT / "jobs" / "finetune.py"), "tiny", *self.arguments(seeds), *self.switches]
+        workers = ["--scaling.num-workers", str(changes.get("num_workers", 0))]
+        job = str(ROOT / "jobs" / "finetune.py")
+        return [sys.executable, job, "tiny", *self.arguments(seeds), *workers, *self.switches]
 
     @property
     def run_folder(self) -> Path:
@@ -77,11 +79,11 @@ def undisturbed(dataset: ShardedDataset, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_killed_and_resumed_equals_undisturbed(undisturbed, tmp_path):
-    """SIGKILL to the whole job in the middle of training; the same command comes to the same losses, epoch, weights and
-    accuracies, and leaves the chosen epoch's weights alone."""
+    """SIGKILL to the whole job in the middle of training, by a worker of Ray Train; without one the same command comes
+    to the same losses, epoch, weights and accuracies, and leaves the chosen epoch's weights alone."""
     whole, result = undisturbed
     job = FinetuneJob(folder=tmp_path, dataset=whole.dataset)
-    process = job.start()
+    process = job.start(num_workers=1)
     try:
         wait_until(job.has_checkpoint, process)
     finally:

@@ -54,6 +54,7 @@ def test_result_record_folder_and_checkpoints_agree(tmp_path):
         config,
         task=smaller(replace(task, clips=replace(task.clips, num_frames_per_clip=4), queue_size=16)),
         data=replace(config.data, shards=dataset.uri),
+        scaling=replace(config.scaling, num_workers="1"),
         training=replace(
             config.training, num_epochs=3, global_batch_size=8, checkpoint_every_num_steps=4, num_checkpoints_kept=1
         ),

@@ -22,7 +22,7 @@ from tests.services.conftest import make_bucket
 from tests.services.swift_store import STRANGER, SwiftStore
 
 SHARD = "shard-00000.parquet"
-LONG = {"training__num_epochs": 60, "run__max_failures": 1}
+LONG = {"training__num_epochs": 60, "run__max_failures": 1, "scaling__num_workers": 1}
 NUM_SAMPLES = 60 * 24
 JOB_TIMEOUT_SECONDS = 600
 INGEST_OPTIONS = ("--short-side", "64", "--max-refused-fraction", "0.5")
@@ -82,14 +82,24 @@ def test_a_store_that_is_started_again(store, as_owner, small_dataset, tmp_path)
 
 
 def test_a_store_that_stays_away(store, as_owner, small_dataset, tmp_path) -> None:
-    """One error, which names what could not be read and how often it was tried; the run counts as failed, and the same
-    command goes on once the store is back."""
+    """One error, which names what could not be read and how often it was tried, from a worker of Ray Train and from the
+    job's own process; the run counts as failed, and the same command goes on once the store is back."""
     as_owner(store)
     job, runs = s3_job(store, small_dataset, tmp_path)
-    with running(job, run__storage=runs, **LONG) as process:
-        wait_until(lambda: num_logged_steps(job) >= 5, process)
-        store.kill()
-        assert process.wait(timeout=JOB_TIMEOUT_SECONDS) == 1
+    for num_workers in (1, 0):
+        settings = LONG | {"run__storage": runs, "scaling__num_workers": num_workers}
+        num_steps = num_logged_steps(job)
+        with running(job, **settings) as process:
+            wait_until(lambda: num_logged_steps(job) >= num_steps + 5, process)  # noqa: B023
+            store.kill()
+            assert process.wait(timeout=JOB_TIMEOUT_SECONDS) == 1
+        check_the_one_error(job)
+        store.start()
+    assert job.result(**settings)["num_samples"] == NUM_SAMPLES
+
+
+def check_the_one_error(job: PretrainJob) -> None:
+    """It is the last line, and the run's failure in MLflow; nothing else tells of the store."""
     [error] = [line for line in own_lines(stderr(job)) if line.startswith("error: ")]
     assert error.startswith("error: cannot ")
     assert "s3://" in error
@@ -99,14 +109,12 @@ def test_a_store_that_stays_away(store, as_owner, small_dataset, tmp_path) -> No
     assert "StorageError" not in stderr(job)
     assert "going on" not in stderr(job)
     assert last_run(job) == ("FAILED", error.removeprefix("error: "))
-    store.start()
-    assert job.result(run__storage=runs, **LONG)["num_samples"] == NUM_SAMPLES
 
 
 @pytest.mark.parametrize("user", [("test:owner", "not_the_secret"), STRANGER])
 def test_a_store_that_is_closed_to_us(shared_store, as_owner, small_dataset, tmp_path, user) -> None:
-    """A wrong secret and a user without grants end a pretraining and an ingest with one line, before Ray is started or
-    anything is written."""
+    """A wrong secret and a user without grants end a pretraining and an ingest with one line, before anything is
+    written."""
     as_owner(shared_store)
     job, runs = s3_job(shared_store, small_dataset, tmp_path, user=user)
     pretraining = job.run(run__storage=runs)

@@ -23,7 +23,8 @@ class CostWatch:
     def look(self, step: int, metrics: Mapping[str, float]) -> Observation:
         if self._seconds is None:
             self._seconds = training_seconds(self.uri) or 0.0
-        self._seconds += metrics["time/interval_seconds"]
+        # Validation is no part of it: where a task does it beside the training, nobody counts it either.
+        self._seconds += metrics["time/interval_seconds"] * (1 - metrics.get("time/validation_fraction", 0.0))
         began = time.monotonic()
         if began >= self._next_write_seconds or step == self.num_steps:
             storage.write_json(storage.join(self.uri, FILE_NAME), {"training_seconds": self._seconds})

@@ -57,13 +57,13 @@ class BoardListener:
     objective: str
 
     def on_validation(self, step: int, num_samples: int, metrics: Mapping[str, float]) -> None:
-        score = Score(
-            step=step,
-            num_samples=num_samples,
-            objective=metrics[self.objective],
-            random=metrics.get(random_metric(self.objective)),
-        )
+        score = score_of(step, num_samples, metrics, self.objective)
         ray.get(ray.get_actor(self.board_name).add_score.remote(self.number, score))
+
+
+def score_of(step: int, num_samples: int, metrics: Mapping[str, float], objective: str) -> Score:
+    random = metrics.get(random_metric(objective))
+    return Score(step=step, num_samples=num_samples, objective=metrics[objective], random=random)
 
 
 def random_metric(objective: str) -> str:

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,19 @@ from rspnet_platform.pretraining import train
 from rspnet_platform.run import Run, begin, closing_run_on_failure, outbox_path, settle
 from rspnet_platform.stream.clip_pack import ClipPack
 from rspnet_platform.stream.training_dataset import TrainingStream
-from rspnet_platform.sweep.board import BoardListener, BoardWatch
+from rspnet_platform.sweep.board import BoardListener, BoardWatch, score_of
 from rspnet_platform.sweep.cooperative_asha import NUM_SAMPLES, NUMBER, SCORE
 from rspnet_platform.sweep.dotted_keys import with_parameters
 from rspnet_platform.sweep.trial_record import Score, TrialRecord, load_record
 from rspnet_platform.tracking import runs
 from rspnet_platform.tracking.metric_outbox import send_waiting
+from rspnet_platform.train.checkpoints import latest_checkpoint, load_data_state
 from rspnet_platform.train.failure_notice import summary
 from rspnet_platform.train.launch import WorkerResources, plan_stream
 from rspnet_platform.train.requirements import check_requirements
 from rspnet_platform.train.run_record import RunRecord
 from rspnet_platform.train.watches import RunStoppedError
+from rspnet_platform.validation.validation_ledger import ValidationLedger
 
 SECONDS_BETWEEN_LOOKS = 0.5
 OUTCOME = "outcome.json"
@@ -131,6 +134,7 @@ def train_reporting(
     trial: TrialRecord, launch: TrialLaunch, run: Run, record: RunRecord, stream: TrainingStream
 ) -> tuple[str, str]:
     """Reports each score to Tune while it trains. Returns the state that the trial ends in, and why."""
+    missed = scores_missed(trial, launch.objective, run.uri)  # before training adds to them
     with ThreadPoolExecutor(1) as pool:
         training = pool.submit(
             train,
@@ -144,7 +148,7 @@ def train_reporting(
             ),
         )
         num_scores = len(trial.scores)
-        for score in scores_until_done(training, launch.board_name, trial.number):
+        for score in chain(missed, scores_until_done(training, launch.board_name, trial.number)):
             num_scores += 1
             tune.report({NUMBER: trial.number, **report_of(score)})
     try:
@@ -156,6 +160,19 @@ def train_reporting(
     if not num_scores:
         raise RuntimeError(f"the run {run.uri} ended without a score of {launch.objective}: no validation succeeded")
     return "finished", ""
+
+
+def scores_missed(trial: TrialRecord, objective: str, run_uri: str) -> list[Score]:
+    """Of checkpoints that the run goes on from, or that lie before: when the sweep was killed, they had been validated
+    and their scores were on their way to it."""
+    checkpoint = latest_checkpoint(run_uri)
+    last_step = load_data_state(checkpoint).step if checkpoint else 0
+    known = {score.step for score in trial.scores}
+    return [
+        score_of(entry.step, entry.num_samples, entry.metrics, objective)
+        for entry in ValidationLedger.of_run(run_uri).entries()
+        if entry.state == "validated" and entry.step <= last_step and entry.step not in known
+    ]
 
 
 def report_of(score: Score) -> dict[str, Any]:

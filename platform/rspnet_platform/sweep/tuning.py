@@ -26,9 +26,12 @@ ENVIRONMENT = {
 }
 
 
-RESOURCES: dict[str, float] = {"CPU": 0.0, "memory": 1.0}
-"""Of the process that waits for a trial: nothing, but Tune asks for something. What the trial itself takes, Tune does
-not see."""
+def resources_of(launch: TrialLaunch) -> dict[str, float]:
+    """Of a trial's process. One that waits for workers takes nothing, but Tune asks for something; what the workers
+    take, Tune does not see."""
+    if not launch.resources.in_process:
+        return {"CPU": 0.0, "memory": 1.0}
+    return {"CPU": launch.resources.cpus_per_worker, "GPU": float(launch.resources.use_gpu)}
 
 
 class RecordingSearcher(Searcher):
@@ -104,7 +107,7 @@ def tune_trials(
     with warnings.catch_warnings(), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         warnings.simplefilter("ignore")  # Tune warns of fields of its own
         tuner = tune.Tuner(
-            tune.with_resources(tune.with_parameters(run_trial, launch=launch), RESOURCES),
+            tune.with_resources(tune.with_parameters(run_trial, launch=launch), resources_of(launch)),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 scheduler=asha,

@@ -38,6 +38,17 @@ def tracking_client(tracking_uri: str, *, num_attempts: int = 2) -> "MlflowClien
     return MlflowClient(tracking_uri)
 
 
+def import_mlflow() -> None:
+    """Takes more than a second."""
+    prepare_mlflow()
+    import mlflow  # noqa: F401
+
+
+def open_store(tracking_uri: str) -> None:
+    """Asks the store for the first time, which looks a database's schema over; makes a SQLite database."""
+    tracking_client(tracking_uri).search_experiments(max_results=1)
+
+
 def prepare_mlflow() -> None:
     """Sets what MLflow reads from the environment, where the user has not; precedes any import of mlflow."""
     for name, value in _ENVIRONMENT_DEFAULTS.items():

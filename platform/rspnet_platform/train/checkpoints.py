@@ -1,15 +1,15 @@
 """A checkpoint holds all that makes the next step identical, and is read without unpickling anything."""
 
 import json
+import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray.train
 import torch
-from ray.train import Checkpoint, CheckpointUploadMode
+from ray.train import Checkpoint
 
 from rspnet_platform import storage
 from rspnet_platform.config import TrainingRunConfig, flatten
@@ -39,34 +39,17 @@ class DataState:
         )
 
 
-def report_checkpoint(
-    metrics: Mapping[str, float],
-    tensors: dict[str, Any] | None,
-    data_state: DataState | None,
-    config: TrainingRunConfig,
-    *,
-    is_validated: bool = False,
-) -> None:
-    """Reports on every rank; rank 0 alone hands in `tensors` and `data_state`, and says whether Ray Train is to have
-    the checkpoint validated.
-
-    Written to a fresh local folder and sent to the run's storage in the background; the folder goes after that.
-    Raises what the disk raises: the previous checkpoint then stays the latest.
-    """
-    if tensors is None or data_state is None:
-        ray.train.report(dict(metrics), checkpoint=None)
-        return
+def write_checkpoint(tensors: dict[str, Any], data_state: DataState, config: TrainingRunConfig) -> Path:
+    """A fresh local folder with all of it. Raises what the disk raises."""
     folder = Path(tempfile.mkdtemp(prefix="rspnet-checkpoint-"))
-    torch.save(tensors, folder / TENSORS)
-    (folder / DATA_STATE).write_text(json.dumps(data_state.to_json()))
-    (folder / CONFIG).write_text(json.dumps(checkpoint_config(config), indent=2))
-    ray.train.report(
-        dict(metrics),
-        checkpoint=Checkpoint.from_directory(folder),
-        checkpoint_upload_mode=CheckpointUploadMode.ASYNC,
-        delete_local_checkpoint_after_upload=True,
-        validation=is_validated,
-    )
+    try:
+        torch.save(tensors, folder / TENSORS)
+        (folder / DATA_STATE).write_text(json.dumps(data_state.to_json()))
+        (folder / CONFIG).write_text(json.dumps(checkpoint_config(config), indent=2))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return folder
 
 
 def checkpoint_config(config: TrainingRunConfig) -> dict[str, Any]:

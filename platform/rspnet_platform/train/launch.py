@@ -4,12 +4,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-import ray.train
+import torch
 from ray.train import CheckpointConfig, DataConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchTrainer
 
 from rspnet_platform import runtime, storage
 from rspnet_platform.config import PretrainConfig, TrainingRunConfig
+from rspnet_platform.local_cluster import is_local_cluster
 from rspnet_platform.shards.dataset import ShardedDataset
 from rspnet_platform.stream.clip_dataset import execution_options
 from rspnet_platform.stream.clip_decoding import SampleRecipe
@@ -20,9 +21,10 @@ from rspnet_platform.stream.frame_readers import frame_reader
 from rspnet_platform.stream.splits import select_videos
 from rspnet_platform.stream.stream_plan import StreamPlan, VideoLocations
 from rspnet_platform.stream.training_dataset import TrainingStream
-from rspnet_platform.train.checkpoint_list import CheckpointListKeeper
+from rspnet_platform.train.checkpoint_list import CheckpointListKeeper, mend_checkpoint_list
 from rspnet_platform.train.checkpoints import latest_checkpoint, load_data_state
 from rspnet_platform.train.fitting import fit_to_the_end
+from rspnet_platform.train.in_process import InProcessWorker, train_in_process
 from rspnet_platform.train.listeners import Listener
 from rspnet_platform.train.loop import LoopInputs, train_loop
 from rspnet_platform.train.loop_task import LoopTask
@@ -42,6 +44,7 @@ class WorkerResources:
     min_workers: int
     max_workers: int
     has_validation: bool = False
+    in_process: bool = False
 
 
 def plan_stream(
@@ -93,15 +96,18 @@ def plan_resources(config: TrainingRunConfig) -> tuple[WorkerResources, Budget]:
     cpus, gpus = runtime.cluster_resources()
     scaling, (validation, is_asked_for) = config.scaling, validation_claim(config)
     low, high = scaling.worker_range
-    use_gpu = gpus > 0 if scaling.use_gpu is None else scaling.use_gpu
+    has_gpu = gpus > 0 and (not scaling.is_in_process or torch.cuda.is_available())
+    use_gpu = has_gpu if scaling.use_gpu is None else scaling.use_gpu
     cpus_per_worker = scaling.cpus_per_worker or fitting_cpus_per_worker(
         num_workers=high, cpus_per_decode_task=scaling.cpus_per_decode_task, cluster_cpus=cpus
     )
 
     def budget(num_workers: int, *, has_validation: bool) -> Budget:
-        workers = Claim(who="training workers", count=num_workers, cpus=cpus_per_worker, gpus=float(use_gpu))
+        who = "training, in this process" if scaling.is_in_process else "training workers"
+        workers = Claim(who=who, count=num_workers, cpus=cpus_per_worker, gpus=float(use_gpu))
         decoding = Claim(who="decode tasks, at least", count=1, cpus=scaling.cpus_per_decode_task)
-        claims = (workers, decoding, validation) if has_validation else (workers, decoding)
+        has_own_process = has_validation and not scaling.is_in_process
+        claims = (workers, decoding, validation) if has_own_process else (workers, decoding)
         return Budget(claims=claims, cluster_cpus=cpus, cluster_gpus=gpus)
 
     budget(low, has_validation=is_asked_for).check()
@@ -111,6 +117,7 @@ def plan_resources(config: TrainingRunConfig) -> tuple[WorkerResources, Budget]:
         use_gpu=use_gpu,
         min_workers=low,
         max_workers=min(high, int((cpus - cpus_of_others) / cpus_per_worker)),
+        in_process=scaling.is_in_process,
     )
     has_room = not budget(resources.max_workers, has_validation=True).too_few
     has_validation = validation.count > 0 and (is_asked_for or has_room)
@@ -137,13 +144,14 @@ def launch_training(
     callbacks: tuple[UserCallback, ...] = (),
     loop_task: LoopTask | None = None,
     validation: RunValidation | None = None,
-) -> ray.train.Result:
+) -> None:
     """Trains to the end, from the run's last checkpoint where it has one. Raises TrainingFailedError after
     `run.max_failures` restarts, StorageError when a store stays away, and RunStoppedError where a watch asks for it.
 
     Where videos are damaged, less than a batch is left over by each iteration over the data set; once all of that
     together is a batch and more, training goes on with it.
     """
+    run_config = build_run_config(config, run_uri, callbacks, validation)
     inputs = LoopInputs(
         config=config,
         stream=stream,
@@ -152,28 +160,42 @@ def launch_training(
         watches=watches,
         loop_task=loop_task or LoopTask(),
         turns=validation.turns if validation else None,
+        reads_alone=is_local_cluster() and resources.min_workers == resources.max_workers == 1,
     )
-    new_trainer = partial(build_trainer, config, run_uri, resources, inputs, callbacks, validation)
+    if resources.in_process:
+        mend_checkpoint_list(run_uri)
+
+        def fit() -> None:
+            cpus, use_gpu = resources.cpus_per_worker, resources.use_gpu
+            train_in_process(InProcessWorker(run_config, run_uri, validation, cpus=cpus, use_gpu=use_gpu), inputs)
+
+    else:
+        new_trainer = partial(build_trainer, run_config, resources, inputs, validation)
+
+        def fit() -> None:
+            fit_to_the_end(new_trainer, run_uri, config.run.max_failures)
+
     num_left = None
     while True:
-        result = fit_to_the_end(new_trainer, run_uri, config.run.max_failures)
+        fit()
         num_left_before, num_left = num_left, stream.num_undamaged_samples_left()
         if num_left < config.training.global_batch_size or num_left == num_left_before:
-            return result
+            return
+
+
+def trainer_class() -> type[TorchTrainer]:
+    if not is_local_cluster():
+        return TorchTrainer
+    from rspnet_platform.train.local_trainer import LocalTrainer
+
+    return LocalTrainer
 
 
 def build_trainer(
-    config: TrainingRunConfig,
-    run_uri: str,
-    resources: WorkerResources,
-    inputs: LoopInputs,
-    callbacks: tuple[UserCallback, ...],
-    validation: RunValidation | None,
+    run_config: RunConfig, resources: WorkerResources, inputs: LoopInputs, validation: RunValidation | None
 ) -> TorchTrainer:
     low, high = resources.min_workers, resources.max_workers
-    storage_uri, name = run_uri.rsplit("/", 1)
-    filesystem, storage_path = run_filesystem(storage_uri)
-    return TorchTrainer(
+    return trainer_class()(
         train_loop,
         train_loop_config={"inputs": inputs},
         scaling_config=ScalingConfig(
@@ -181,22 +203,30 @@ def build_trainer(
             use_gpu=resources.use_gpu,
             resources_per_worker={"CPU": resources.cpus_per_worker},
         ),
-        datasets={"train": inputs.stream},
+        datasets={} if inputs.reads_alone else {"train": inputs.stream},
         dataset_config=DataConfig(execution_options=execution_options()),
         validation_config=validation.ray_config() if validation else None,
-        run_config=RunConfig(
-            name=name,
-            storage_path=storage_path,
-            storage_filesystem=filesystem,
-            failure_config=FailureConfig(
-                max_failures=config.run.max_failures, controller_failure_limit=MAX_CONTROLLER_FAILURES
-            ),
-            # By a score the best ones are kept; the latest is in any case.
-            checkpoint_config=CheckpointConfig(
-                num_to_keep=config.training.num_checkpoints_kept,
-                checkpoint_score_attribute=validation.turns.score if validation else None,
-            ),
-            callbacks=[*callbacks, CheckpointListKeeper(run_uri)],
-            logging_config=LoggingConfig(log_level="WARNING"),
+        run_config=run_config,
+    )
+
+
+def build_run_config(
+    config: TrainingRunConfig, run_uri: str, callbacks: tuple[UserCallback, ...], validation: RunValidation | None
+) -> RunConfig:
+    storage_uri, name = run_uri.rsplit("/", 1)
+    filesystem, storage_path = run_filesystem(storage_uri)
+    return RunConfig(
+        name=name,
+        storage_path=storage_path,
+        storage_filesystem=filesystem,
+        failure_config=FailureConfig(
+            max_failures=config.run.max_failures, controller_failure_limit=MAX_CONTROLLER_FAILURES
         ),
+        # By a score the best ones are kept; the latest is in any case.
+        checkpoint_config=CheckpointConfig(
+            num_to_keep=config.training.num_checkpoints_kept,
+            checkpoint_score_attribute=validation.turns.score if validation else None,
+        ),
+        callbacks=[*callbacks, CheckpointListKeeper(run_uri)],
+        logging_config=LoggingConfig(log_level="WARNING"),
     )

@@ -3,9 +3,10 @@
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from rspnet_platform.tracking.metric_writer import MetricWriter
+from rspnet_platform.train.progress import ProgressBoard
 
 
 class Listener(AbstractContextManager, Protocol):
@@ -41,10 +42,10 @@ class MlflowListener(AbstractContextManager):
 class ProgressListener(AbstractContextManager):
     """The driver's progress bar."""
 
-    board: Any
+    board: ProgressBoard
 
     def on_metrics(self, step: int, metrics: dict[str, float]) -> None:
-        self.board.write.remote({"step": step, "metrics": metrics})
+        self.board.write({"step": step, "metrics": metrics})
 
     def __exit__(self, *_: object) -> None:
         return None

@@ -1,11 +1,11 @@
 """The loop that every worker runs: next batch, step, report, checkpoint. Listeners do the rest."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import ray.train
 import torch
 
 from rspnet_core.clip_batch import ClipBatch
@@ -17,16 +17,17 @@ from rspnet_platform.train.checkpoints import load_data_state, load_tensors
 from rspnet_platform.train.listeners import Listener
 from rspnet_platform.train.loop_task import LoopTask
 from rspnet_platform.train.phase_timers import PhaseTimers
-from rspnet_platform.train.saving import Saver, is_first_rank
+from rspnet_platform.train.saving import Saver
 from rspnet_platform.train.trained_samples import TrainedSamples
 from rspnet_platform.train.training_state import TrainingState
 from rspnet_platform.train.watches import RunStoppedError, Watch, diverged, shared_by_all_ranks
+from rspnet_platform.train.worker import RayTrainWorker, Worker
 from rspnet_platform.validation.validation_turns import ValidationTurns
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoopInputs:
-    """What travels from the driver to each worker."""
+    """What travels from the driver to each worker. `reads_alone`: as of `RayTrainWorker`."""
 
     config: TrainingRunConfig
     stream: TrainingStream
@@ -35,20 +36,26 @@ class LoopInputs:
     watches: tuple[Watch, ...] = ()
     loop_task: LoopTask = field(default_factory=LoopTask)
     turns: ValidationTurns | None = None
+    reads_alone: bool = False
 
 
 def train_loop(loop_config: dict[str, Any]) -> RunStoppedError | None:
-    """Trains from the last checkpoint, or from the beginning, to the last step. Returns why it stopped before that."""
+    """What Ray Train runs in each of its workers: see `train_on`."""
     inputs: LoopInputs = loop_config["inputs"]
+    worker = RayTrainWorker(reads_alone=inputs.reads_alone)
+    return train_on(worker, inputs, start_state(worker, inputs))
+
+
+def train_on(worker: Worker, inputs: LoopInputs, state: TrainingState) -> RunStoppedError | None:
+    """Trains from `state` to the last step. Returns why it stopped before that."""
     training = inputs.config.training
-    state = start_state(inputs)
     plan = replace(inputs.stream.plan, consumed=state.consumed)
     timers, trained = PhaseTimers(), TrainedSamples(state.consumed)
-    saver = Saver(state=state, trained=trained, dataset_sha256=inputs.dataset_sha256, turns=inputs.turns)
+    saver = Saver(worker=worker, state=state, trained=trained, dataset_sha256=inputs.dataset_sha256, turns=inputs.turns)
     stop: RunStoppedError | None = None
     with ExitStack() as stack:
-        listeners = [stack.enter_context(listener) for listener in inputs.listeners] if is_first_rank() else []
-        for batch in timers.each("data_wait", clip_batches(plan, inputs.config)):
+        listeners = [stack.enter_context(listener) for listener in inputs.listeners] if worker.is_first else []
+        for batch in timers.each("data_wait", clip_batches(worker, plan, inputs)):
             with timers.phase("step"):
                 try:
                     report = state.train_on(inputs.loop_task.labelled(batch))
@@ -59,10 +66,10 @@ def train_loop(loop_config: dict[str, Any]) -> RunStoppedError | None:
             if is_due(state, training.log_every_num_steps):
                 with timers.phase("report"):
                     metrics = step_metrics(report, timers, state, inputs)
-                    stop = look(state, metrics, inputs)
+                    stop = look(state, metrics, inputs.watches if worker.is_first else ())
                     for listener in listeners:
                         listener.on_metrics(state.step, metrics)
-            if is_first_rank():
+            if worker.is_first:
                 with timers.phase("checkpoint"):
                     inputs.loop_task.keep(state)
             if stop is not None and not stop.saves_state:
@@ -70,32 +77,37 @@ def train_loop(loop_config: dict[str, Any]) -> RunStoppedError | None:
             if is_due(state, training.checkpoint_every_num_steps):
                 with timers.phase("checkpoint"):
                     saver.save(is_last=stop is not None or state.step == state.num_steps)
+                with timers.phase("validation"):
+                    worker.validate()
             if stop is not None:
                 break
         if stop is None or stop.saves_state:
             saver.finish()
+            worker.validate()
     return stop
 
 
-def look(state: TrainingState, metrics: dict[str, float], inputs: LoopInputs) -> RunStoppedError | None:
-    """Adds what the watches see to `metrics`, on rank 0; returns, on all, why the run has to stop."""
+def look(state: TrainingState, metrics: dict[str, float], watches: Sequence[Watch]) -> RunStoppedError | None:
+    """Adds what the watches, rank 0's, see to `metrics`; returns, on all ranks, why the run has to stop."""
     stop = None
-    for watch in inputs.watches if is_first_rank() else ():
+    for watch in watches:
         seen = watch.look(state.step, metrics)
         metrics.update(seen.metrics)
         stop = stop or seen.stop
     return shared_by_all_ranks(stop)
 
 
-def start_state(inputs: LoopInputs) -> TrainingState:
+def start_state(worker: Worker, inputs: LoopInputs) -> TrainingState:
     """A fresh state, or the last checkpoint's. Raises ValueError for a checkpoint of another data set."""
     state = TrainingState.create(
+        worker,
         inputs.config,
         num_steps=inputs.stream.plan.num_steps,
-        consumed=inputs.stream.plan.consumed,
+        # An account of its own: what comes is entered while the stream, maybe in this very process, reads the plan.
+        consumed=deepcopy(inputs.stream.plan.consumed),
         build=inputs.loop_task.build,
     )
-    checkpoint = ray.train.get_checkpoint()
+    checkpoint = worker.newest_checkpoint()
     if checkpoint is not None:
         data_state = load_data_state(checkpoint)
         if data_state.dataset_sha256 != inputs.dataset_sha256:
@@ -108,19 +120,17 @@ def start_state(inputs: LoopInputs) -> TrainingState:
     return state
 
 
-def clip_batches(plan: StreamPlan, config: TrainingRunConfig) -> Iterator[ClipBatch]:
+def clip_batches(worker: Worker, plan: StreamPlan, inputs: LoopInputs) -> Iterator[ClipBatch]:
     """This rank's part of each global batch, over all that the plan has left."""
     if not plan.num_executions:
         return
-    shard = ray.train.get_dataset_shard("train")
-    assert shard is not None
-    num_workers = ray.train.get_context().get_world_size()
+    samples = worker.samples(inputs.stream)
     for _ in range(plan.num_executions):
-        for arrays in shard.iter_batches(
-            batch_size=plan.global_batch_size // num_workers,
+        for arrays in samples.iter_batches(
+            batch_size=plan.global_batch_size // worker.num_workers,
             batch_format="numpy",
             drop_last=True,
-            prefetch_batches=config.training.num_prefetched_batches,
+            prefetch_batches=inputs.config.training.num_prefetched_batches,
         ):
             # Ray's arrays are read-only views of shared memory, which torch would warn of.
             tensors = {str(name): torch.from_numpy(array.copy()) for name, array in dict(arrays).items()}

@@ -1,70 +1,96 @@
-"""A progress bar where the job was started, for steps that are taken on another machine."""
+"""A progress bar where the job was started, for steps that may be taken in another process and on another machine."""
 
+import contextlib
+import json
 import threading
+import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
-import ray
-from ray.exceptions import RayError
+from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_get, _internal_kv_put
 from tqdm import tqdm
 
 from rspnet_platform.waiting_bar import SECONDS_BETWEEN_UPDATES, waiting_bar
 
+SECONDS_A_DAY = 24 * 3600
 
-@ray.remote(num_cpus=0)
+
+@dataclass(frozen=True, kw_only=True)
 class ProgressBoard:
-    """Rank 0 writes what it last did; the driver reads. Nobody waits for it."""
+    """Rank 0 writes what it last did; the driver reads. A line in the cluster's own key-value store: an actor would
+    cost a run's first step a second. Travels to the worker; whatever is wrong with it costs the bar, not the run."""
 
-    def __init__(self) -> None:
-        self.latest: dict[str, Any] = {}
+    key: str = field(default_factory=lambda: f"rspnet/progress/{uuid.uuid4().hex}")
 
     def write(self, latest: dict[str, Any]) -> None:
-        self.latest = latest
+        with contextlib.suppress(Exception):
+            _internal_kv_put(self.key, json.dumps(latest), overwrite=True)
 
     def read(self) -> dict[str, Any]:
-        return self.latest
+        with contextlib.suppress(Exception):
+            return json.loads(_internal_kv_get(self.key) or "{}")
+        return {}
+
+    def clear(self) -> None:
+        with contextlib.suppress(Exception):
+            _internal_kv_del(self.key)
 
 
 @contextmanager
-def progress_bar(num_steps: int) -> Iterator[Any]:
-    """Shows steps, loss, clips per second and data wait on standard error; yields the board's handle for rank 0."""
-    board = ProgressBoard.remote()
+def progress_bar(num_steps: int, num_epochs: int) -> Iterator[ProgressBoard]:
+    """Shows epoch, step, time of arrival, loss, clips per second and data wait on standard error; yields the board for
+    rank 0."""
+    board = ProgressBoard()
     stop = threading.Event()
     bar = waiting_bar("training", "step", total=num_steps, num_left=num_steps)
-    thread = threading.Thread(target=_follow, args=(board, bar, stop), daemon=True)
+    thread = threading.Thread(target=_follow, args=(board, bar, num_epochs, stop), daemon=True)
     thread.start()
     try:
         yield board
     finally:
         stop.set()
         thread.join(timeout=5)
-        _show(bar, _read(board))
+        _show(bar, board.read(), num_epochs)
         bar.close()
-        del board  # the last handle: Ray ends the actor
+        board.clear()
 
 
-def _follow(board: Any, bar: tqdm, stop: threading.Event) -> None:
+def _follow(board: ProgressBoard, bar: tqdm, num_epochs: int, stop: threading.Event) -> None:
+    first: tuple[int, float] | None = None
     while not stop.wait(SECONDS_BETWEEN_UPDATES):
-        _show(bar, _read(board))
+        latest = board.read()
+        if not latest:
+            continue
+        now = time.time()
+        first = first or (latest["step"], now)
+        _show(bar, latest, num_epochs, arrival(first, (latest["step"], now), bar.total))
 
 
-def _read(board: Any) -> dict[str, Any]:
-    try:
-        return ray.get(board.read.remote(), timeout=5)
-    except RayError:  # a dead board costs the bar, not the run
-        return {}
+def arrival(first: tuple[int, float], latest: tuple[int, float], num_steps: int) -> str:
+    """When the last step will be done at the pace from the `first` step seen to the `latest`, each with its time: the
+    hour, and the day where that is a day away or more. Nothing before there is a pace."""
+    (first_step, first_seconds), (step, seconds) = first, latest
+    if step <= first_step or step >= num_steps:
+        return ""
+    at = seconds + (seconds - first_seconds) / (step - first_step) * (num_steps - step)
+    return time.strftime("%H:%M" if at - seconds < SECONDS_A_DAY else "%d %b %H:%M", time.localtime(at))
 
 
-def _show(bar: tqdm, latest: dict[str, Any]) -> None:
+def _show(bar: tqdm, latest: dict[str, Any], num_epochs: int, done_at: str = "") -> None:
     if not latest:
         return
     metrics = latest["metrics"]
     num_damaged = int(metrics.get("data/num_damaged_videos", 0))
+    epoch = min(num_epochs, int(metrics["train/epoch"]) + 1)
     bar.set_postfix_str(
-        f"loss {metrics['train/loss']:.3f}, {metrics['throughput/clips_per_second']:.0f} clips/s, "
+        f"epoch {epoch}/{num_epochs}, loss {metrics['train/loss']:.3f}, "
+        f"{metrics['throughput/clips_per_second']:.0f} clips/s, "
         f"data wait {metrics.get('time/data_wait_fraction', 0.0):.0%}"
-        + (f", {num_damaged} damaged video{'s' * (num_damaged > 1)}" if num_damaged else ""),
+        + (f", {num_damaged} damaged video{'s' * (num_damaged > 1)}" if num_damaged else "")
+        + (f", done at {done_at}" if done_at else ""),
         refresh=False,
     )
     bar.update(latest["step"] - bar.n)

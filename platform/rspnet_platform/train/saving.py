@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass, field
 
-import ray.train
-
-from rspnet_platform.train.checkpoints import DataState, report_checkpoint
+from rspnet_platform.train.checkpoints import DataState, write_checkpoint
 from rspnet_platform.train.trained_samples import TrainedSamples
 from rspnet_platform.train.training_state import TrainingState
+from rspnet_platform.train.worker import Worker
 from rspnet_platform.validation.validation_turns import ValidationTurns
 
 
@@ -14,6 +13,7 @@ from rspnet_platform.validation.validation_turns import ValidationTurns
 class Saver:
     """`turns` is None for a run without validation."""
 
+    worker: Worker
     state: TrainingState
     trained: TrainedSamples
     dataset_sha256: str
@@ -30,14 +30,15 @@ class Saver:
         state, metrics = self.state, {"step": self.state.step}
         if self.turns is not None:
             metrics |= self.turns.first_metrics
-        if is_first_rank():
+        if self.worker.is_first:
             is_validated = self.turns is not None and self.turns.takes(
-                state.step, reported_step=self._reported_step, is_last=is_last
+                state.step, is_last=is_last, is_busy=lambda: self.worker.is_validating(self._reported_step)
             )
             data_state = DataState(step=state.step, dataset_sha256=self.dataset_sha256, consumed=state.consumed)
-            report_checkpoint(metrics, state.tensors(), data_state, state.config, is_validated=is_validated)
+            folder = write_checkpoint(state.tensors(), data_state, state.config)
+            self.worker.report(metrics, folder, is_validated=is_validated)
         else:
-            report_checkpoint(metrics, None, None, state.config)
+            self.worker.report(metrics, None, is_validated=False)
         self._reported_step = state.step
         self._is_complete = is_last or self.turns is None
 
@@ -46,7 +47,3 @@ class Saver:
         steps shorter than planned."""
         if self._reported_step < self.state.step or not self._is_complete:
             self.save(is_last=True)
-
-
-def is_first_rank() -> bool:
-    return ray.train.get_context().get_world_rank() == 0

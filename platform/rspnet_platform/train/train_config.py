@@ -57,7 +57,9 @@ class TrainingConfig:
 @dataclass(frozen=True, kw_only=True)
 class ScalingOptions:
     """`num_workers`: "4", or "1:2" for a run that goes on with what is there (each number of the range must divide the
-    batch, and no more are taken than fit when the run starts).
+    batch, and no more are taken than fit when the run starts). "0" trains in the job's own process (a sweep's trial in
+    that of the trial), for a debugger, a profiler or a notebook: with the losses of one worker, and nothing that starts
+    it anew when it dies.
 
     `use_gpu`: none takes GPUs where the cluster has any. `cpus_per_worker`: none takes one CPU, or half a one where
     that is all that leaves a decode task room.
@@ -71,15 +73,22 @@ class ScalingOptions:
     def __post_init__(self) -> None:
         low, high = self.worker_range
         if not 1 <= low <= high:
-            raise ValueError(f"num_workers is {self.num_workers!r}; accepted are N or MIN:MAX with 1 <= MIN <= MAX")
+            raise ValueError(f"num_workers is {self.num_workers!r}; accepted are 0, N, or MIN:MAX with 1 <= MIN <= MAX")
         if self.cpus_per_decode_task <= 0 or (self.cpus_per_worker is not None and self.cpus_per_worker <= 0):
             raise ValueError("cpus_per_worker and cpus_per_decode_task must be above 0")
 
     @property
+    def is_in_process(self) -> bool:
+        return self.num_workers == "0"
+
+    @property
     def worker_range(self) -> tuple[int, int]:
+        """The training process itself counts as one worker."""
+        if self.is_in_process:
+            return 1, 1
         match = re.fullmatch(r"(\d+)(?::(\d+))?", self.num_workers)
         if not match:
-            raise ValueError(f"num_workers is {self.num_workers!r}; accepted are N or MIN:MAX, such as 4 or 2:8")
+            raise ValueError(f"num_workers is {self.num_workers!r}; accepted are 0, N or MIN:MAX, such as 4 or 2:8")
         low = int(match[1])
         return low, int(match[2] or low)
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import Any
 
-import ray.train.torch
 import torch
 from ray.train import Checkpoint
 from torch import nn
@@ -22,6 +21,7 @@ from rspnet_platform.config import TrainingRunConfig
 from rspnet_platform.cpu_threads import use_all_cores_of
 from rspnet_platform.stream.consumed import ConsumedVideos
 from rspnet_platform.train.checkpoints import load_tensors
+from rspnet_platform.train.worker import Worker
 
 TASKS = PRETEXT_TASKS | RECOGNITION_TASKS
 
@@ -56,20 +56,20 @@ class TrainingState:
     @classmethod
     def create(
         cls,
+        worker: Worker,
         config: TrainingRunConfig,
         *,
         num_steps: int,
         consumed: ConsumedVideos,
         build: Callable[[TrainingRunConfig], PretextTask] = build_task,
     ) -> "TrainingState":
-        device = ray.train.torch.get_device()
-        assert isinstance(device, torch.device)
-        use_all_cores_of(device, num_processes=ray.train.get_context().get_local_world_size())
+        use_all_cores_of(worker.device, num_processes=worker.num_workers_on_node)
         task = build(config)
-        if config.task.sync_batch_norm and ray.train.get_context().get_world_size() > 1:
-            task = nn.SyncBatchNorm.convert_sync_batchnorm(task)
-        # Batch statistics stay each rank's own, unless synchronised; the queue is equal on all ranks by construction.
-        wrapped = ray.train.torch.prepare_model(task, parallel_strategy_kwargs={"broadcast_buffers": False})
+        if config.task.sync_batch_norm and worker.num_workers > 1:
+            converted = nn.SyncBatchNorm.convert_sync_batchnorm(task)
+            assert isinstance(converted, PretextTask)
+            task = converted
+        wrapped = worker.prepare(task)
         task = wrapped.module if isinstance(wrapped, nn.parallel.DistributedDataParallel) else wrapped
         assert isinstance(task, PretextTask)
         return cls(
@@ -79,9 +79,9 @@ class TrainingState:
             optimizer=build_optimizer(
                 task, config.optimizer, config.training.global_batch_size, task.learning_rate_factors()
             ),
-            device=device,
+            device=worker.device,
             num_steps=num_steps,
-            num_micro_batches=config.training.num_micro_batches(ray.train.get_context().get_world_size()),
+            num_micro_batches=config.training.num_micro_batches(worker.num_workers),
             consumed=consumed,
         )
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from rspnet_platform.config import PretrainConfig
+from rspnet_platform.cpu_threads import num_cores_for_one_of
 from rspnet_platform.inference.encoder_input_of_run import encoder_input_of_run
 from rspnet_platform.run import Run, outbox_path
 from rspnet_platform.stream.training_dataset import TrainingStream
@@ -36,7 +37,10 @@ def plan_validation(
     record: RunRecord,
     stream: TrainingStream,
     listeners: tuple[ValidationListener, ...],
+    *,
+    in_process: bool = False,
 ) -> RunValidation:
+    """`in_process`: training waits for it, so that it has all cores."""
     options, ledger = run.config.validation, ValidationLedger.of_run(run.uri)
     videos = videos_of(run, stream)
     validator = CheckpointValidator(
@@ -53,6 +57,7 @@ def plan_validation(
             tracking_uri=run.tracking_uri, run_id=record.mlflow_run_id, outbox=outbox_path(run, OUTBOX)
         ),
         listeners=listeners,
+        num_cores=num_cores_for_one_of(1) if in_process else None,
     )
     turns = ValidationTurns(
         score=options.objective if is_labelled(videos) else None,

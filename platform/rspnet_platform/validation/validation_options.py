@@ -23,6 +23,8 @@ class ValidationOptions:
 
     `registers`: which encoder the run registers at its end, the "last" or the "best".
 
+    A run that trains in the job's own process does that between two steps, on all cores, and leaves out none.
+
     `num_cpus`, `num_gpus`: of the task. A cluster without room for it goes without validation, unless `each_in_turn` or
     `registers` asks for it: then it is refused.
     """

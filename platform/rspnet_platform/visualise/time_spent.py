@@ -15,6 +15,7 @@ MEANINGS = {
     "step": "forward, backward and the optimizer's step",
     "data_wait": "waiting for decoded clips",
     "checkpoint": "saving checkpoints",
+    "validation": "looking at a checkpoint between two steps, where no task does it beside the training",
     "report": "metrics and what watches them",
     OTHER: "what no phase covers: copies, and the loop itself",
 }
