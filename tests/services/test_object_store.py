@@ -132,7 +132,8 @@ def test_a_store_that_stays_away(store: SwiftStore, as_owner, monkeypatch, fault
     as_owner(store)
     bucket = make_bucket()
     storage.write_bytes(f"{bucket}/a", b"x")
-    monkeypatch.setattr(object_store, "MAX_RETRYING_SECONDS", 4)
+    # A frozen store makes each attempt wait.
+    monkeypatch.setattr(object_store, "MAX_RETRYING_SECONDS", 8 if fault == "kill" else 4)
     monkeypatch.setattr(object_store, "READ_TIMEOUT_SECONDS", 1)
     getattr(store, fault)()
     for verb, ask in (
