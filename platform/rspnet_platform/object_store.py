@@ -3,6 +3,7 @@ URI."""
 
 import errno
 import logging
+import math
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -22,7 +23,10 @@ READ_TIMEOUT_SECONDS = 20
 """Without a single byte. s3fs's own settings waited for a frozen server for more than 170 seconds."""
 
 MAX_RETRYING_SECONDS = 40
-"""No attempt begins later than that after the first, so that a store which stays away is an error in about a minute."""
+"""No attempt begins later than that after the first, so that a store which stays away is an error in about a minute.
+The environment variable RETRYING has another number."""
+
+RETRYING = "RSPNET_STORE_RETRYING_SECONDS"
 
 MIN_UPLOAD_BYTES_PER_SECOND = 1_000_000
 """An upload that is slower counts as stuck: no time-out of a socket notices a receiver that has stopped reading."""
@@ -43,6 +47,18 @@ class StorageError(OSError):
     """Storage did not do what was asked of it; the message names the URI."""
 
 
+def max_retrying_seconds() -> float:
+    """Raises ValueError for what is no number of seconds."""
+    value = os.environ.get(RETRYING, str(MAX_RETRYING_SECONDS))
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"{RETRYING} is {value!r}; accepted are seconds, from 0 on")
+    return seconds
+
+
 def call(uri: str, verb: str, operation: Callable[[Any], T]) -> T:
     """`operation` on the fsspec file system of `uri`, again and again while the store fails in a way that may pass.
 
@@ -53,7 +69,7 @@ def call(uri: str, verb: str, operation: Callable[[Any], T]) -> T:
     retrying = Retrying(
         retry=retry_if_exception(may_pass),
         wait=wait_exponential(multiplier=0.2, max=5) + wait_random(0, 1),
-        stop=stop_before_delay(MAX_RETRYING_SECONDS),
+        stop=stop_before_delay(max_retrying_seconds()),
         before_sleep=_say_once(uri, verb),
         reraise=True,
     )
@@ -143,7 +159,7 @@ def _say_once(uri: str, verb: str) -> Callable[[RetryCallState], None]:
         if state.attempt_number == _ATTEMPT_THAT_IS_SAID and state.outcome is not None:
             error = state.outcome.exception()
             logging.getLogger(__name__).warning(
-                "cannot %s %s (%s); trying for %d seconds more", verb, uri, _in_short(error), MAX_RETRYING_SECONDS
+                "cannot %s %s (%s); trying for %d seconds more", verb, uri, _in_short(error), max_retrying_seconds()
             )
 
     return say

@@ -12,6 +12,7 @@ import rspnet_core
 import rspnet_platform
 from rspnet_platform.command_line import UserError, say_step
 from rspnet_platform.local_cluster import IS_LOCAL, is_local_cluster, start_local_cluster
+from rspnet_platform.object_store import RETRYING
 from rspnet_platform.worker_setup import quiet_ray
 
 WARMING_UP: list[threading.Thread] = []
@@ -85,8 +86,8 @@ def runtime_environment() -> dict:
 
 
 def said_to_workers() -> dict[str, str]:
-    """Of this process's environment, what decides on the workers' messages."""
-    return {name: os.environ[name] for name in ("RSPNET_TRACEBACK",) if name in os.environ}
+    """Of this process's environment, what workers heed too."""
+    return {name: os.environ[name] for name in ("RSPNET_TRACEBACK", RETRYING) if name in os.environ}
 
 
 def cluster_resources() -> tuple[float, float]:

@@ -192,6 +192,18 @@ def test_what_may_pass() -> None:
     assert not object_store.may_pass(KeyboardInterrupt())
 
 
+def test_patience_is_asked_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By everybody who reads or writes; what is no number of seconds is refused with what would be."""
+    monkeypatch.delenv(object_store.RETRYING, raising=False)
+    assert object_store.max_retrying_seconds() == 40
+    monkeypatch.setenv(object_store.RETRYING, "2.5")
+    assert object_store.max_retrying_seconds() == 2.5
+    for wrong in ("long", "-1", "inf", "nan"):
+        monkeypatch.setenv(object_store.RETRYING, wrong)
+        with pytest.raises(ValueError, match=f"is '{wrong}'; accepted are seconds, from 0 on"):
+            object_store.max_retrying_seconds()
+
+
 def test_waiting_grows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Attempts come ever more rarely, so that many readers do not hold a store down that is starting."""
     waits: list[float] = []

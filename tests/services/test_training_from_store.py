@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rspnet_platform import storage
+from rspnet_platform import object_store, storage
 from rspnet_platform.shards.dataset import ShardedDataset, open_dataset
 from rspnet_platform.shards.packet_reader import read_frames
 from rspnet_platform.shards.row_groups import read_videos
@@ -86,6 +86,7 @@ def test_a_store_that_stays_away(store, as_owner, small_dataset, tmp_path) -> No
     job's own process; the run counts as failed, and the same command goes on once the store is back."""
     as_owner(store)
     job, runs = s3_job(store, small_dataset, tmp_path)
+    job = replace(job, environment={**job.environment, object_store.RETRYING: "8"})
     for num_workers in (1, 0):
         settings = LONG | {"run__storage": runs, "scaling__num_workers": num_workers}
         num_steps = num_logged_steps(job)
