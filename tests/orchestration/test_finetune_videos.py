@@ -1,4 +1,4 @@
-"""Which videos a fine-tuning run trains on, chooses on and is tested on; and what it refuses, before Ray starts."""
+"""Which videos a fine-tuning run trains on, chooses on and is tested on; and what it refuses before it asks for Ray."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -111,7 +111,7 @@ def test_a_data_set_that_cannot_be_tested_on_is_refused(tmp_path: Path, changes:
     ],
 )
 def test_a_run_that_cannot_be_is_refused(labelled_dataset, tmp_path: Path, monkeypatch, arguments, message):
-    """With one message, before Ray is started and anything is written; what can be gets that far."""
+    """With one message, before it asks for Ray and anything is written; what can be gets that far."""
     monkeypatch.setattr("rspnet_platform.runtime.connect", stop_here)
     config = configured(labelled_dataset.uri, tmp_path, arguments)
     if message is None:

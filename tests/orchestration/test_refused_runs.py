@@ -1,4 +1,4 @@
-"""What cannot be run is refused with one message, before Ray is started or anything is written."""
+"""What cannot be run is refused with one message, before the walk asks for Ray or anything is written."""
 
 from pathlib import Path
 
