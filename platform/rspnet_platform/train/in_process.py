@@ -7,6 +7,8 @@ and validated, before the next step begins.
 
 import logging
 import shutil
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,15 +29,18 @@ from rspnet_platform.train.loop import LoopInputs, start_state, train_on
 from rspnet_platform.train.worker import Worker
 from rspnet_platform.validation.run_validation import RunValidation
 
+MAX_SECONDS_OF_THREADS = 5.0
+
 
 def train_in_process(worker: "InProcessWorker", inputs: LoopInputs) -> None:
     """Trains to the end. Raises StorageError when a store stays away, and what the loop returns as its reason to stop
     before the end. A ValueError out of the loop is no mistake of its user's: as a RuntimeError it keeps its
     traceback."""
-    state = start_state(worker, inputs)
+    state, threads = start_state(worker, inputs), set(threading.enumerate())
     try:
         stop = train_on(worker, inputs, state)
-    except Exception as error:
+    except BaseException as error:
+        wait_for_threads(set(threading.enumerate()) - threads)
         if (storage_error := storage_error_in([error])) is not None:
             raise storage_error from error
         if isinstance(error, ValueError):
@@ -46,6 +51,14 @@ def train_in_process(worker: "InProcessWorker", inputs: LoopInputs) -> None:
             torch.cuda.empty_cache()  # for the evaluation, which has a process of its own there
     if stop is not None:
         raise stop
+
+
+def wait_for_threads(threads: set[threading.Thread]) -> None:
+    """Of Ray Data's iteration, which was broken off: one that asks Ray for something after it is left ends the process
+    without a word of what went wrong."""
+    deadline = time.monotonic() + MAX_SECONDS_OF_THREADS
+    for thread in threads:
+        thread.join(timeout=max(0.0, deadline - time.monotonic()))
 
 
 class CheckpointsOfRun(CheckpointManager):

@@ -1,7 +1,7 @@
 """The loop that every worker runs: next batch, step, report, checkpoint. Listeners do the rest."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, closing
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -55,7 +55,9 @@ def train_on(worker: Worker, inputs: LoopInputs, state: TrainingState) -> RunSto
     stop: RunStoppedError | None = None
     with ExitStack() as stack:
         listeners = [stack.enter_context(listener) for listener in inputs.listeners] if worker.is_first else []
-        for batch in timers.each("data_wait", clip_batches(worker, plan, inputs)):
+        # Closed whatever happens: its threads ask Ray for more, which must not be left before they end.
+        batches = stack.enter_context(closing(clip_batches(worker, plan, inputs)))
+        for batch in timers.each("data_wait", batches):
             with timers.phase("step"):
                 try:
                     report = state.train_on(inputs.loop_task.labelled(batch))
@@ -120,7 +122,7 @@ def start_state(worker: Worker, inputs: LoopInputs) -> TrainingState:
     return state
 
 
-def clip_batches(worker: Worker, plan: StreamPlan, inputs: LoopInputs) -> Iterator[ClipBatch]:
+def clip_batches(worker: Worker, plan: StreamPlan, inputs: LoopInputs) -> Generator[ClipBatch, None, None]:
     """This rank's part of each global batch, over all that the plan has left."""
     if not plan.num_executions:
         return
