@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.processes import descendants
+
 RAY = str(Path(sys.executable).with_name("ray"))
 OBJECT_STORE_BYTES = 150_000_000
 
@@ -32,9 +34,8 @@ class RayNodes:
 
     def kill_raylet_of_worker(self) -> None:
         """As when the machine is lost: its workers and its object store go along."""
-        for process in psutil.Process(self.worker.pid).children(recursive=True):
-            if process.name() == "raylet":
-                process.kill()
+        for process in descendants(self.worker.pid, "src/ray/raylet/raylet"):
+            process.kill()
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """CPU time of a process and its children, spreads over rounds, and what machine and versions they belong to."""
 
+import contextlib
 import platform
 import time
 from collections.abc import Sequence
@@ -35,8 +36,12 @@ class Spread:
 
 def cpu_seconds() -> float:
     """User and system time of this process, all of its threads, and the children that it has now."""
-    children = (child.cpu_times() for child in psutil.Process().children(recursive=True))
-    return time.process_time() + sum(times.user + times.system for times in children)
+    seconds = time.process_time()
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = child.cpu_times()
+            seconds += times.user + times.system
+    return seconds
 
 
 def machine() -> dict[str, Any]:

@@ -17,8 +17,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 600
 Samples = list[tuple[int, int]]
@@ -119,18 +117,6 @@ def kill_group(process: subprocess.Popen) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def children(process: subprocess.Popen, name: str) -> list[psutil.Process]:
-    """Processes that the run started, with `name` in their command line."""
-    found = []
-    for child in psutil.Process(process.pid).children(recursive=True):
-        try:
-            if any(name in part for part in child.cmdline()):
-                found.append(child)
-        except psutil.Error:
-            continue
-    return found
 
 
 def recording_loop(records: str, seconds_per_step: float, loop_config: dict) -> Any:

@@ -11,8 +11,9 @@ from rspnet_platform.shards.dataset import ShardedDataset
 from rspnet_platform.train.checkpoints import latest_checkpoint, load_data_state
 
 from tests.damaged_dataset import damage_videos
-from tests.end_to_end.recorded_run import RecordedRun, Samples, children
+from tests.end_to_end.recorded_run import RecordedRun, Samples
 from tests.orchestration.test_visits import make_plan
+from tests.processes import descendants
 from tests.simulated_run import reference_order
 
 pytestmark = pytest.mark.slow
@@ -52,11 +53,11 @@ def test_whatever_is_killed_each_sample_is_trained_on_once(run, small_dataset):
     a run that nothing disturbs."""
     run = replace(run, num_samples_per_visit=3)
     with run.started(num_workers=2, seconds_per_step=0.1) as process:
-        run.wait_until(lambda: children(process, "ReadClips"), process)
-        children(process, "ReadClips")[0].kill()
+        run.wait_until(lambda: descendants(process.pid, "ReadClips"), process)
+        descendants(process.pid, "ReadClips")[0].kill()
         run.wait_until(lambda: run.last_checkpointed_step() >= 8, process)
         assert run.num_attempts() == 1
-        children(process, "RayTrainWorker")[0].kill()
+        descendants(process.pid, "RayTrainWorker")[0].kill()
         run.wait_until(lambda: run.num_attempts() == 2 and run.last_checkpointed_step() >= 20, process)
     assert run.last_checkpointed_step() < 30
     run.checkpoint_list.write_text(run.checkpoint_list.read_text()[:100])
@@ -70,7 +71,7 @@ def test_the_controller_is_killed(run, small_dataset):
     """Of Ray Train, which starts all others anew but not itself: another one goes on from the last checkpoint."""
     with run.started(seconds_per_step=0.1) as process:
         run.wait_until(lambda: run.last_checkpointed_step() >= 4, process)
-        children(process, "TrainController")[0].kill()
+        descendants(process.pid, "TrainController")[0].kill()
         run.finish(process)
     assert run.num_attempts() == 2
     check_exactly_once(run, small_dataset)

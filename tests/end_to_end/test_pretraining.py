@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from tests.end_to_end.pretrain_job import (
@@ -19,6 +18,7 @@ from tests.end_to_end.pretrain_job import (
     kill_group,
     wait_until,
 )
+from tests.processes import descendants
 
 GOLDEN = ROOT / "tests" / "golden" / "tiny_losses.txt"
 
@@ -112,7 +112,7 @@ def test_a_dying_worker_costs_nothing_but_time(small_dataset, tmp_path):
     process = job.start(scaling__num_workers=2)
     try:
         wait_until(job.has_checkpoint, process)
-        victim = next(p for p in psutil.Process(process.pid).children(recursive=True) if is_train_worker(p))
+        victim = descendants(process.pid, "RayTrainWorker")[0]
         victim.kill()
         assert process.wait(timeout=600) == 0, (tmp_path / "stderr.txt").read_text()[-6000:]
     finally:
@@ -123,13 +123,6 @@ def test_a_dying_worker_costs_nothing_but_time(small_dataset, tmp_path):
     assert "workers failed, going on from the last checkpoint: rank " in (tmp_path / "stderr.txt").read_text()
     assert max(job.losses()) == NUM_STEPS
     assert consumed_samples(job) == NUM_STEPS * 8
-
-
-def is_train_worker(process: psutil.Process) -> bool:
-    try:
-        return any("RayTrainWorker" in part for part in process.cmdline())
-    except psutil.Error:
-        return False
 
 
 def test_the_encoder_is_pulled_without_ray(undisturbed, small_dataset):

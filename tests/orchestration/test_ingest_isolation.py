@@ -14,13 +14,14 @@ from rspnet_platform.ingest.isolation import IsolatedMap
 from rspnet_platform.storage import StorageError
 from rspnet_platform.videos.refusal_reasons import RefusalReason
 
+from tests.processes import running
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def isolated_children() -> list[psutil.Process]:
     """Those of this process that are alive; other tests leave children of other kinds."""
-    alive = (child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE)
-    return [child for child in alive if "isolated_child" in " ".join(child.cmdline())]
+    return running(psutil.Process().children(), "isolated_child")
 
 
 def misbehave(order: str) -> str:

@@ -22,6 +22,7 @@ from rspnet_platform.videos.refusal_reasons import RefusalReason
 
 from tests.ingest_on_ray import cluster_config
 from tests.orchestration.test_ingest_pipeline import contents
+from tests.processes import descendants
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_of_two_cpus")]
 
@@ -55,8 +56,9 @@ def test_a_worker_that_dies_takes_its_child_along_and_loses_nothing(
 
     def kill_one(num_done: int, *_: int) -> None:
         if num_done == 9:
-            worker, children = next((w, c) for w in ray_workers() if (c := decoding_children(w)))
-            orphans.extend(children)
+            workers = descendants(os.getpid(), "ray::")
+            worker = next(worker for worker in workers if descendants(worker.pid, "isolated_child"))
+            orphans.extend(descendants(worker.pid, "isolated_child"))
             worker.kill()
 
     ingest(cluster_config(many_videos, tmp_path / "out", run_on="ray"), kill_one)
@@ -122,13 +124,3 @@ def test_a_file_that_changed_while_a_node_was_lost_is_found(many_videos: Path, t
         with pytest.raises(StorageError, match=r"001\.mp4 did not come out as before"):
             shard.close().result()
     assert not (tmp_path / "shard.parquet").exists()
-
-
-def ray_workers() -> list[psutil.Process]:
-    """Of the Ray that this process started."""
-    family = psutil.Process().children(recursive=True)
-    return [process for process in family if " ".join(process.cmdline()).startswith("ray::")]
-
-
-def decoding_children(process: psutil.Process) -> list[psutil.Process]:
-    return [child for child in process.children() if "isolated_child" in " ".join(child.cmdline())]
