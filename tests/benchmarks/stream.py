@@ -33,6 +33,13 @@ TITLES = {
     "data_loader_in_process": "torch DataLoader, our reader, no workers",
     "read_videos": "ray.data.read_videos, frames put together again",
 }
+SHARES = {
+    "share_of_data_loader": "data_loader_2_workers",
+    "share_of_data_loader_in_process": "data_loader_in_process",
+    "ratio_to_read_videos": "read_videos",
+}
+"""Title, and whom `ray_split` is compared with."""
+ONE_OF = "which are measured; a share is told of two that are"
 SLOW = "read_videos"
 """Gets a tenth of the samples."""
 
@@ -46,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--num-samples-per-round", type=int, default=1280)
     parser.add_argument("--num-samples", type=int, default=20_000, help="over which memory is watched")
     parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--contestants", nargs="+", choices=list(CONTESTANTS), default=list(CONTESTANTS), help=ONE_OF)
     options = parser.parse_args(arguments)
     report: dict[str, Any] = {"machine": machine(), "versions": versions("ray", "torch", "av", "pyarrow", "numpy")}
     with tempfile.TemporaryDirectory() as scratch:
@@ -57,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             scratch=str(Path(scratch) / "damaged_videos"),
             batch_size=options.batch_size,
         )
-        rounds = measure_rounds(setting, options.num_rounds, options.num_samples_per_round)
+        rounds = measure_rounds(setting, options.contestants, options.num_rounds, options.num_samples_per_round)
         report |= throughput_report(rounds)
         print_throughput(report)
         report["memory"] = in_a_process(watch_memory, setting, options.num_samples)
@@ -66,11 +74,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
 
 
-def measure_rounds(setting: StreamSetting, num_rounds: int, num_samples: int) -> dict[str, list[dict[str, float]]]:
+def measure_rounds(
+    setting: StreamSetting, names: Sequence[str], num_rounds: int, num_samples: int
+) -> dict[str, list[dict[str, float]]]:
     """Every contestant once a round, in a process of its own, the order reversed every round."""
-    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in CONTESTANTS}
+    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     for round_index in range(num_rounds):
-        for name in list(CONTESTANTS)[:: -1 if round_index % 2 else 1]:
+        for name in names[:: -1 if round_index % 2 else 1]:
             wanted = max(setting.batch_size, num_samples // 10) if name == SLOW else num_samples
             rounds[name].append(in_a_process(measure_stream, setting, name, wanted))
     return rounds
@@ -173,9 +183,7 @@ def throughput_report(rounds: dict[str, list[dict[str, float]]]) -> dict[str, An
         return Spread.of([a["samples_per_cpu_second"] / b["samples_per_cpu_second"] for a, b in pairs])
 
     shares = {
-        "share_of_data_loader": share("ray_split", "data_loader_2_workers"),
-        "share_of_data_loader_in_process": share("ray_split", "data_loader_in_process"),
-        "ratio_to_read_videos": share("ray_split", "read_videos"),
+        title: share("ray_split", other) for title, other in SHARES.items() if {"ray_split", other} <= set(rounds)
     }
     return {
         "contestants": {name: {key: s.to_json() for key, s in spreads.items()} for name, spreads in numbers.items()},

@@ -65,11 +65,13 @@ def test_decode_compares_all_readers_on_both_corpora(originals: Path) -> None:
 
 @pytest.mark.slow
 def test_stream_compares_ray_with_a_data_loader(originals: Path) -> None:
-    """Every contestant delivers, shares are told, and the memory of all processes is watched."""
+    """Contestants of each kind deliver, shares are told, and the memory of all processes is watched."""
     sizes = ("--num-videos", "64", "--num-rounds", "1", "--num-samples-per-round", "32", "--num-samples", "64")
-    report = run_benchmark("stream.py", originals, *sizes, "--batch-size", "4")
+    contestants = ("ray_split", "data_loader_2_workers", "data_loader_in_process", "read_videos")
+    report = run_benchmark("stream.py", originals, *sizes, "--batch-size", "4", "--contestants", *contestants)
     for name in ("share_of_data_loader", "share_of_data_loader_in_process", "ratio_to_read_videos"):
         assert report[name] > 0
+    assert tuple(report["contestants"]) == contestants
     for numbers in report["contestants"].values():
         assert numbers["samples_per_cpu_second"]["median"] > 0
     assert report["contestants"]["ray_split"]["ray_service_milliseconds_per_sample"]["median"] >= 0
