@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -21,9 +22,16 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def head_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def short_folder() -> Iterator[Path]:
+    """Ray's sockets lie in it, whose names may have 107 characters: pytest's own folders may be longer."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def head_node(short_folder: Path) -> Iterator[dict[str, str]]:
     """A head of two CPUs; yields the environment in which `ray job submit` finds it."""
-    folder = tmp_path_factory.mktemp("h")
+    folder = short_folder
     dashboard = free_port()
     environment = os.environ | {
         "HOME": str(folder),
@@ -40,16 +48,16 @@ def head_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
     with open(folder / "head.log", "w") as log:
         head = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
-        wait_for_dashboard(environment["RAY_API_SERVER_ADDRESS"], head)
+        wait_for_dashboard(environment["RAY_API_SERVER_ADDRESS"], head, folder / "head.log")
         yield environment
     finally:
         stop_node(head)
 
 
-def wait_for_dashboard(address: str, head: subprocess.Popen) -> None:
+def wait_for_dashboard(address: str, head: subprocess.Popen, log: Path) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        assert head.poll() is None, "the head node ended"
+        assert head.poll() is None, log.read_text()
         try:
             urllib.request.urlopen(f"{address}/api/version", timeout=2)
             return

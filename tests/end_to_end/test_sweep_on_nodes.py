@@ -14,6 +14,8 @@ SETTINGS = {
     "search": "optimizer.learning_rate=choice:0.05,0.1",
     "scaling.num-workers": 2,
     "sweep.max-concurrent-trials": 2,
+    # Which of two that run at once comes to a rung first, and so whether the other is stopped, is chance.
+    "sweep.reduction-factor": 0,
     "sweep.num-repeated": 0,
     "sweep.num-final-epochs": 0,
     "training.num-epochs": 5,
