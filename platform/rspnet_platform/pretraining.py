@@ -16,24 +16,31 @@ from rspnet_platform.home import default_home
 from rspnet_platform.inference.run_evaluation import Evaluation, evaluate_run
 from rspnet_platform.publishing import encoder_input, final_checkpoint, register, trained_encoder
 from rspnet_platform.report.run_end import report_at_end
-from rspnet_platform.run import Run, begin, closing_run_on_failure, outbox_path, settle
+from rspnet_platform.run import (
+    TRAINING_OUTBOX,
+    Run,
+    begin,
+    closing_run_on_failure,
+    outbox_uri,
+    send_unsent_metrics,
+    settle,
+)
 from rspnet_platform.stream.damage import DamageBudget, DamageLedger, with_video_ids
 from rspnet_platform.stream.training_dataset import TrainingStream
 from rspnet_platform.tracking import runs
 from rspnet_platform.tracking.client import check_reachable
-from rspnet_platform.tracking.metric_outbox import send_waiting
 from rspnet_platform.tracking.redaction import redact
 from rspnet_platform.train.checkpoints import checkpoint_at, load_data_state
 from rspnet_platform.train.failure_notice import FailureNotice
 from rspnet_platform.train.launch import WorkerResources, launch_training, plan_resources, plan_stream
 from rspnet_platform.train.listeners import MlflowListener, ProgressListener
 from rspnet_platform.train.loop_task import LoopTask
-from rspnet_platform.train.progress import progress_bar
+from rspnet_platform.train.progress import SavedStepNotice, progress_bar
 from rspnet_platform.train.requirements import check_batch_norm, check_requirements
 from rspnet_platform.train.run_record import RunRecord
 from rspnet_platform.train.watches import DamageWatch, RunStoppedError, Watch
 from rspnet_platform.validation.collapse import CollapseWatch
-from rspnet_platform.validation.plan_validation import OUTBOX, plan_validation, videos_of
+from rspnet_platform.validation.plan_validation import plan_validation, videos_of
 from rspnet_platform.validation.validation_listener import ValidationListener
 from rspnet_platform.validation.validation_summary import ValidationSummary
 from rspnet_platform.visualise.recorded_run import keep_recipe
@@ -108,11 +115,17 @@ def train(
             resources=resources,
             dataset_sha256=run.dataset_sha256,
             listeners=(
-                MlflowListener(tracking_uri=run.tracking_uri, run_id=record.mlflow_run_id, outbox=outbox_path(run)),
+                MlflowListener(
+                    tracking_uri=run.tracking_uri, run_id=record.mlflow_run_id, outbox=outbox_uri(run, TRAINING_OUTBOX)
+                ),
                 ProgressListener(board=board),
             ),
             watches=(DamageWatch(budget=damage), *own_watches, *watches),
-            callbacks=(FailureNotice(run.tracking_uri, record.mlflow_run_id), *callbacks),
+            callbacks=(
+                FailureNotice(run.tracking_uri, record.mlflow_run_id),
+                SavedStepNotice(board),
+                *callbacks,
+            ),
             loop_task=loop_task,
             validation=validation,
         )
@@ -168,6 +181,7 @@ def finish(
     log_damage(stream.damage, run, record)
     say_step("registering the encoder")
     model, alias = register(run, record, encoder, evaluation, alias)
+    num_unsent_metrics = send_unsent_metrics(run, record)
     runs.end_run(run.tracking_uri, record.mlflow_run_id, "FINISHED")
     record = replace(record.at("finished"), registered_checkpoint=Path(checkpoint.path).name)
     record.save(run.uri)
@@ -185,9 +199,7 @@ def finish(
         "num_steps": progress.step,
         "num_samples": progress.consumed.num_samples,
         "num_damaged_videos": stream.damage.count(),
-        "num_unsent_metrics": sum(
-            send_waiting(run.tracking_uri, Path(outbox)) for outbox in (outbox_path(run), outbox_path(run, OUTBOX))
-        ),
+        "num_unsent_metrics": num_unsent_metrics,
         "metrics": metrics,
         "protocol": evaluation.protocol,
         "model_uri": model.model_uri,

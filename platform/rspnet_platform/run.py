@@ -16,6 +16,7 @@ from rspnet_platform.provenance import code_commit
 from rspnet_platform.shards.dataset import ShardedDataset, find_version, open_dataset, read_refusals
 from rspnet_platform.stream.frame_readers import frame_reader
 from rspnet_platform.tracking import runs
+from rspnet_platform.tracking.metric_sender import send_waiting
 from rspnet_platform.tracking.redaction import redact
 from rspnet_platform.tracking.tracking_config import resolve_tracking_uri
 from rspnet_platform.train.run_record import RunRecord
@@ -38,11 +39,20 @@ class Run(Generic[Config]):
         return self.dataset.description.manifest_sha256
 
 
-def outbox_path(run: Run, name: str = "unsent_metrics") -> str:
-    """Where metrics wait while the tracking server is away: in the run's folder, or on the worker's own disk. One
-    process at a time may use an outbox: each that logs metrics has one of its own `name`."""
-    folder = Path.home() / ".cache" / "rspnet" / run.name if storage.is_remote(run.uri) else Path(run.uri)
-    return str(folder / f"{name}.jsonl")
+TRAINING_OUTBOX, VALIDATION_OUTBOX = OUTBOXES = ("unsent_metrics", "unsent_validation_metrics")
+"""One process at a time may use an outbox: each that logs metrics has one of its own name."""
+
+
+def outbox_uri(run: Run, name: str) -> str:
+    """Where metrics wait while the tracking server is away: in the run's storage, whichever machine logs them."""
+    return storage.join(run.uri, name)
+
+
+def send_unsent_metrics(run: Run, record: RunRecord) -> int:
+    """Sends what it can of what training and validation could not, once both are over. Returns how many metrics still
+    wait."""
+    outboxes = [outbox_uri(run, name) for name in OUTBOXES]
+    return sum(send_waiting(run.tracking_uri, record.mlflow_run_id, outbox) for outbox in outboxes)
 
 
 def settle(config: Config, home: Path) -> Run[Config]:

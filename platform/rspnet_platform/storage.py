@@ -139,6 +139,16 @@ def delete_folder(uri: str) -> None:
             shutil.rmtree(uri)
 
 
+def delete_file(uri: str) -> None:
+    """Deletes a file; nothing happens when it is not there."""
+    with contextlib.suppress(FileNotFoundError):
+        if is_remote(uri):
+            object_store.call(uri, "delete", lambda store: store.rm_file(uri))
+            return
+        with _naming(uri, "delete"):
+            os.unlink(uri)
+
+
 def delete_partial_files(uri: str) -> None:
     """Deletes what killed writers have left of local files below a folder in which nobody writes now. An object store
     has none: an object is there once it is whole."""

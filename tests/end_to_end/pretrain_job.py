@@ -113,11 +113,14 @@ class PretrainJob:
             assert losses.setdefault(step, value) == value, f"step {step}: {losses[step]} and {value}"
         return losses
 
-    def num_losses_up_to(self, step: int) -> int:
-        """How many were logged, each time that a step was trained."""
-        query = "select count(*) from metrics where key = 'train/loss' and step <= ?"
+    def num_logged_losses(self) -> int:
+        """More than there are steps, where one was logged twice."""
         with sqlite3.connect(self.database) as database:
-            return database.execute(query, (step,)).fetchone()[0]
+            return database.execute("select count(*) from metrics where key = 'train/loss'").fetchone()[0]
+
+    def num_checkpoints_saved(self) -> int:
+        """Of the whole run, those that were deleted again included."""
+        return json.loads((self.run_folder / "checkpoint_manager_snapshot.json").read_text())["current_report_index"]
 
 
 def own_lines(stderr: str) -> list[str]:

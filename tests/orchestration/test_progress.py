@@ -34,8 +34,9 @@ def test_the_bar_says_epoch_step_and_damage():
     _show(bar, {"step": 4, "metrics": metrics}, 2, "12:03")
     assert bar.n == 4
     assert bar.postfix == "epoch 2/2, loss 1.500, 20 clips/s, data wait 0%, 2 damaged videos, done at 12:03"
-    _show(bar, {"step": 6, "metrics": metrics | {"train/epoch": 2.0}}, 2)
+    _show(bar, {"step": 6, "saved_step": 4, "metrics": metrics | {"train/epoch": 2.0}}, 2)
     assert bar.n == 6
+    assert bar.postfix.endswith(", saved step 4")
     assert bar.postfix.startswith("epoch 2/2, ")
     bar.close()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rspnet_platform.tracking import runs
-from rspnet_platform.tracking.metric_outbox import MetricPoint, send_points
+from rspnet_platform.tracking.client import tracking_client
 from rspnet_platform.tracking.run_history import (
     artifact_address,
     curve_of,
@@ -35,7 +35,8 @@ def test_a_run_is_read_back_whole(store: str):
     before = time.time()
     run_id = runs.start_run(store, "rspnet", "first", {"training.seed": 7}, {"code_commit": "abc"})
     points = [(1, 100, 2.0), (2, 200, 9.0), (2, 300, 1.5), (3, 400, float("nan"))]
-    send_points(store, [MetricPoint(run_id, "train/loss", value, at, step) for step, at, value in points])
+    for step, at, value in points:
+        tracking_client(store).log_metric(run_id, "train/loss", value, timestamp=at, step=step)
     runs.log_json(store, run_id, {"classes": ["a"]}, "confusion_matrix.json")
     open_history = read_run_history(store, run_id)
     assert (open_history.status, open_history.ended_seconds) == ("RUNNING", None)

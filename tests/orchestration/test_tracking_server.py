@@ -58,24 +58,28 @@ def mlflow_server(folder: Path, port: int) -> Iterator[str]:
 
 def test_every_metric_arrives_once_though_the_server_dies(tmp_path: Path) -> None:
     """What is logged before, during and after an outage arrives in full and once, also by a later process."""
-    port, outbox = free_port(), tmp_path / "outbox.jsonl"
+    port, outbox = free_port(), str(tmp_path / "outbox")
     with mlflow_server(tmp_path, port) as uri:
         run_id = runs.start_run(uri, "videos", "outage", {}, {})
         writer = MetricWriter(uri, run_id, outbox, flush_seconds=0.1)
         writer.log(0, {"loss": 1.0, "nothing": math.nan, "endless": math.inf})
         wait_until(lambda: writer.num_unsent == 0, "the first metrics are not sent")
     writer.log(1, {"loss": 2.0})
-    wait_until(lambda: len(MetricOutbox(outbox)) == 1, "the outage is not noticed")
+    wait_until(lambda: writer._is_away, "the outage is not noticed")
+    writer.persist()
+    assert len(MetricOutbox(outbox)) == 1
     for step in range(2, 1300):
         writer.log(step, {"loss": float(step)})
     assert writer.close() == 1299
     later = MetricWriter(uri, run_id, outbox, flush_seconds=0.1)
     later.log(1300, {"loss": 1300.0})
-    wait_until(lambda: len(MetricOutbox(outbox)) == 1300, "the later writer does not keep what it has")
+    wait_until(lambda: later._is_away, "the later writer does not notice that nobody is there")
+    later.persist()
+    assert len(MetricOutbox(outbox)) == 1300
     with mlflow_server(tmp_path, port) as uri:
         wait_until(lambda: later.num_unsent == 0, "the outbox is not sent")
         assert later.close() == 0
-        assert not outbox.exists()
+        assert len(MetricOutbox(outbox)) == 0
         assert history(uri, run_id, "loss") == [(0, 1.0), (1, 2.0)] + [(i, float(i)) for i in range(2, 1301)]
         assert math.isnan(history(uri, run_id, "nothing")[0][1])
         assert history(uri, run_id, "endless")[0][1] > 1e308

@@ -77,7 +77,7 @@ def validator(dataset: ShardedDataset, folder: Path, config: PretrainConfig, *li
             encoder_input_of_run(checkpoint_config(config), dataset.description.short_side), num_clips=2
         ),
         ledger=ValidationLedger.of_run(str(folder)),
-        tracking=ValidationTracking(tracking_uri=NOBODY, run_id="run", outbox=str(folder / "outbox.jsonl")),
+        tracking=ValidationTracking(tracking_uri=NOBODY, run_id="run", outbox=str(folder / "outbox")),
         listeners=listeners,
     )
 
@@ -126,7 +126,8 @@ def test_its_numbers_are_those_of_the_slow_obvious_way(dataset, tmp_path):
     assert listener.told == [(20, 12, metrics)]
     [entry] = it.ledger.entries()
     assert (entry.state, entry.num_samples, entry.metrics) == ("validated", 12, metrics)
-    waiting = {point.key: (point.step, point.value) for point in MetricOutbox(tmp_path / "outbox.jsonl").read()}
+    outbox = MetricOutbox(str(tmp_path / "outbox"))
+    waiting = {point.key: (point.step, point.value) for name in outbox.names() for point in outbox.read(name)}
     assert waiting == {name: (20, value) for name, value in metrics.items()}
 
 
@@ -148,15 +149,15 @@ def test_the_random_encoder_is_asked_once_a_run(dataset, tmp_path):
 def test_metrics_are_in_the_runs_record(dataset, tmp_path, empty_database):
     """At the checkpoint's step, with nothing left over."""
     shutil.copy(empty_database, tmp_path / "mlflow.db")
-    uri, outbox = f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "outbox.jsonl"
+    uri, outbox = f"sqlite:///{tmp_path / 'mlflow.db'}", str(tmp_path / "outbox")
     run_id = runs.start_run(uri, "pretraining", "run", {}, {})
     config = small_config()
-    tracking = ValidationTracking(tracking_uri=uri, run_id=run_id, outbox=str(outbox))
+    tracking = ValidationTracking(tracking_uri=uri, run_id=run_id, outbox=outbox)
     it = replace(validator(dataset, tmp_path, config), tracking=tracking)
     metrics = it(checkpoint_of(config, tmp_path / "checkpoint", step=40)[0])
     for name, value in metrics.items():
         assert history(uri, run_id, name) == [(40, pytest.approx(value))], name
-    assert not outbox.exists()
+    assert len(MetricOutbox(outbox)) == 0
 
 
 def test_a_damaged_video_is_counted_and_named(dataset, tmp_path):

@@ -10,7 +10,7 @@ from rspnet_platform.command_line import say
 from rspnet_platform.config import PretrainConfig, flatten
 from rspnet_platform.home import default_home
 from rspnet_platform.pretraining import log_damage, train
-from rspnet_platform.run import Run, begin, closing_run_on_failure, settle
+from rspnet_platform.run import Run, begin, closing_run_on_failure, send_unsent_metrics, settle
 from rspnet_platform.stream.training_dataset import TrainingStream
 from rspnet_platform.tracking import runs
 from rspnet_platform.train.launch import WorkerResources, plan_stream
@@ -72,5 +72,6 @@ def train_run(planned: BenchmarkRun, resources: WorkerResources, tags: Mapping[s
         say(f"{run.name} stopped: {error}")
         return str(error)
     record.at("trained").save(run.uri)
+    send_unsent_metrics(run, record)
     runs.end_run(run.tracking_uri, record.mlflow_run_id, "FINISHED")
     return None

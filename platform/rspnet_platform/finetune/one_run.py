@@ -15,7 +15,7 @@ from rspnet_platform.finetune.selection import Choice, choose, log_choice, netwo
 from rspnet_platform.pretraining import log_damage, train
 from rspnet_platform.publishing import final_checkpoint
 from rspnet_platform.report.run_end import finetuning_report_at_end
-from rspnet_platform.run import begin, closing_run_on_failure
+from rspnet_platform.run import begin, closing_run_on_failure, send_unsent_metrics
 from rspnet_platform.tracking import runs
 from rspnet_platform.train.checkpoints import load_data_state
 from rspnet_platform.train.launch import WorkerResources
@@ -48,6 +48,7 @@ def finish_run(run: RecognitionRun, resources: WorkerResources, tags: Mapping[st
         result = result_of(run, record, choice, scores)
         report(run, record, scores, result)
         storage.write_json(run.result_uri, result)
+        send_unsent_metrics(run.run, record)
         runs.end_run(run.run.tracking_uri, record.mlflow_run_id, "FINISHED")
         record.at("finished").save(run.run.uri)
     if run.run.config.run.report:

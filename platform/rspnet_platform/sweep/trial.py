@@ -17,7 +17,7 @@ from ray import tune
 from rspnet_platform import storage
 from rspnet_platform.config import PretrainConfig, flatten
 from rspnet_platform.pretraining import train
-from rspnet_platform.run import Run, begin, closing_run_on_failure, outbox_path, settle
+from rspnet_platform.run import Run, begin, closing_run_on_failure, send_unsent_metrics, settle
 from rspnet_platform.stream.clip_pack import ClipPack
 from rspnet_platform.stream.training_dataset import TrainingStream
 from rspnet_platform.sweep.board import BoardListener, BoardWatch, score_of
@@ -25,7 +25,6 @@ from rspnet_platform.sweep.cooperative_asha import NUM_SAMPLES, NUMBER, SCORE
 from rspnet_platform.sweep.dotted_keys import with_parameters
 from rspnet_platform.sweep.trial_record import Score, TrialRecord, load_record
 from rspnet_platform.tracking import runs
-from rspnet_platform.tracking.metric_outbox import send_waiting
 from rspnet_platform.train.checkpoints import latest_checkpoint, load_data_state
 from rspnet_platform.train.failure_notice import summary
 from rspnet_platform.train.launch import WorkerResources, plan_stream
@@ -116,7 +115,7 @@ def attempt(
     record = begin(run, record, launch.tags | tags_of(trial))
     with closing_run_on_failure(run, record):
         state, message = train_reporting(trial, launch, run, record, stream)
-        send_waiting(run.tracking_uri, Path(outbox_path(run)))
+        send_unsent_metrics(run, record)
         runs.set_tags(run.tracking_uri, record.mlflow_run_id, {"state": state, "state_reason": message})
         is_sound = state in ("finished", "stopped early")
         runs.end_run(run.tracking_uri, record.mlflow_run_id, "FINISHED" if is_sound else "FAILED")

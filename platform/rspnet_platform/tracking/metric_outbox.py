@@ -1,21 +1,17 @@
-"""Metrics that a tracking server has not taken yet, one JSON object a line, oldest first."""
+"""Metrics that a tracking server has not taken yet: in the run's storage, where every machine finds them."""
 
-import contextlib
 import json
-import os
-from collections.abc import Iterator, Sequence
-from itertools import groupby
-from pathlib import Path
-from threading import RLock
-from typing import IO, NamedTuple
+import uuid
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from rspnet_platform.tracking.client import tracking_client
+from rspnet_platform import storage
 
-MAX_METRICS_PER_BATCH = 1000
+_SUFFIX = ".jsonl"
 
 
 class MetricPoint(NamedTuple):
-    """One value of one metric. Its timestamp is fixed when it is logged: sent twice, it is stored once."""
+    """One value of one metric. Its timestamp is fixed when it is logged."""
 
     run_id: str
     key: str
@@ -25,98 +21,63 @@ class MetricPoint(NamedTuple):
 
 
 class MetricOutbox:
-    """A JSONL file that one process at a time writes; its threads take turns."""
+    """A folder of batches, local or in an object store, where nothing can be appended to: one small file of a JSON
+    object a line for each batch, named by its number and how many points it holds. One process at a time adds to it."""
 
-    _turn = RLock()
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self._last_number: int | None = None
 
     def __len__(self) -> int:
-        with self._turn:
-            return self._path.read_bytes().count(b"\n") if self._path.exists() else 0
+        """How many points wait."""
+        return sum(map(num_points, self.names()))
 
-    def read(self) -> list[MetricPoint]:
-        """All points that wait. A last line that a crash cut short is left out; others raise ValueError."""
-        with self._turn:
-            lines = self._path.read_text().split("\n") if self._path.exists() else [""]
-        return [self._parse(number, line) for number, line in enumerate(lines[:-1], start=1)]
+    def names(self) -> list[str]:
+        """Of the batches that wait, oldest first. StorageError when the store does not answer."""
+        return [name for name in storage.list_names(self.uri) if name.endswith(_SUFFIX) and not name.startswith(".")]
 
-    def append(self, points: Sequence[MetricPoint]) -> None:
-        """Adds points and waits until the disk has them."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._turn, self._path.open("a+b") as file:
-            self._cut_torn_line(file)
-            file.write("".join(_line(point) for point in points).encode())
-            file.flush()
-            os.fsync(file.fileno())
+    def append(self, points: Sequence[MetricPoint]) -> str:
+        """Adds a batch and returns its name once the storage has it. StorageError where it does not take it."""
+        if self._last_number is None:
+            self._last_number = max((_number(name) for name in self.names()), default=0)
+        self._last_number += 1
+        # Unique: a process that was believed to be dead may add one too.
+        name = f"{self._last_number:010d}_{len(points)}_{uuid.uuid4().hex[:8]}{_SUFFIX}"
+        storage.write_bytes(storage.join(self.uri, name), "".join(map(_line, points)).encode())
+        return name
 
-    def remove(self, points: Sequence[MetricPoint]) -> None:
-        """Takes sent points out, wherever they are now, atomically; the file goes when none are left."""
-        sent = set(map(_line, points))
-        with self._turn:
-            if not sent or not self._path.exists():
-                return
-            left = [line for line in map(_line, self.read()) if line not in sent]
-            temporary = self._path.with_name(self._path.name + ".new")
-            temporary.write_text("".join(left))
-            temporary.replace(self._path)
-            if not left:
-                self._path.unlink()
-
-    def _parse(self, number: int, line: str) -> MetricPoint:
+    def read(self, name: str) -> list[MetricPoint]:
+        """A batch's points; none where it is gone, since it was sent. ValueError for what is no batch."""
+        uri = storage.join(self.uri, name)
         try:
-            return MetricPoint(**json.loads(line))
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{self._path} line {number} is not a metric: {line[:80]!r}") from error
+            return parse(storage.read_bytes(uri).decode(), uri)
+        except FileNotFoundError:
+            return []
 
-    def _cut_torn_line(self, file: IO[bytes]) -> None:
-        file.seek(0)
-        complete = file.read().rfind(b"\n") + 1
-        file.truncate(complete)
+    def remove(self, name: str) -> None:
+        storage.delete_file(storage.join(self.uri, name))
+
+
+def num_points(name: str) -> int:
+    """In the batch of that name."""
+    return int(name.split("_")[1])
+
+
+def parse(text: str, place: str) -> list[MetricPoint]:
+    """The points of `text`, a line each. ValueError for a line that is none."""
+    return [_parse_line(line, f"{place} line {number}") for number, line in enumerate(text.splitlines(), start=1)]
+
+
+def _number(name: str) -> int:
+    return int(name.split("_")[0])
+
+
+def _parse_line(line: str, place: str) -> MetricPoint:
+    try:
+        return MetricPoint(**json.loads(line))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{place} is not a metric: {line[:80]!r}") from error
 
 
 def _line(point: MetricPoint) -> str:
     return json.dumps(point._asdict()) + "\n"
-
-
-def send_outbox(tracking_uri: str, outbox: Path) -> int:
-    """Sends what waits in a file, oldest first, and returns how many metrics were sent.
-
-    Raises ConnectionError, or MLflow's exception, at the first batch that the server does not take; that one
-    and all later ones stay in the file. A crash between a sent batch and the file's update sends it again,
-    which SQL stores ignore: a metric with equal key, step, timestamp and value exists once.
-    """
-    file = MetricOutbox(outbox)
-    sent: list[MetricPoint] = []
-    try:
-        for batch in batches(file.read()):
-            send_points(tracking_uri, batch)
-            sent += batch
-    finally:
-        file.remove(sent)
-    return len(sent)
-
-
-def send_waiting(tracking_uri: str, outbox: Path) -> int:
-    """Sends what it can of what waits, and returns how many metrics still do: a run's last word on them."""
-    with contextlib.suppress(Exception):  # whatever the reason, the count says it
-        send_outbox(tracking_uri, outbox)
-    return len(MetricOutbox(outbox))
-
-
-def send_points(tracking_uri: str, points: Sequence[MetricPoint]) -> None:
-    """Sends one batch of one run's points. Raises ConnectionError or MLflow's exception."""
-    client = tracking_client(tracking_uri, num_attempts=1)
-    from mlflow.entities import Metric
-
-    metrics = [Metric(point.key, point.value, point.timestamp_milliseconds, point.step) for point in points]
-    client.log_batch(points[0].run_id, metrics=metrics)
-
-
-def batches(points: Sequence[MetricPoint]) -> Iterator[list[MetricPoint]]:
-    """Cuts points, in order, into batches that MLflow takes: of one run each, and of bounded length."""
-    for _, of_one_run in groupby(points, key=lambda point: point.run_id):
-        of_one_run = list(of_one_run)
-        for start in range(0, len(of_one_run), MAX_METRICS_PER_BATCH):
-            yield of_one_run[start : start + MAX_METRICS_PER_BATCH]

@@ -23,7 +23,6 @@ from torch import nn
 
 from rspnet_core.pretext.task import PretextTask
 from rspnet_platform.stream.training_dataset import TrainingStream
-from rspnet_platform.train.checkpoint_list import CheckpointListKeeper
 from rspnet_platform.train.failure_notice import storage_error_in
 from rspnet_platform.train.loop import LoopInputs, start_state, train_on
 from rspnet_platform.train.worker import Worker
@@ -73,14 +72,12 @@ class InProcessWorker(Worker):
 
     rank, num_workers, num_workers_on_node = 0, 1, 1
 
-    def __init__(
-        self, run_config: RunConfig, run_uri: str, validation: RunValidation | None, *, cpus: float, use_gpu: bool
-    ) -> None:
+    def __init__(self, run_config: RunConfig, validation: RunValidation | None, *, cpus: float, use_gpu: bool) -> None:
         self.device = torch.device("cuda" if use_gpu else "cpu")
         self._storage = run_config.storage_context
         config: Any = run_config.checkpoint_config
         self._checkpoints = CheckpointsOfRun(config, self._storage)
-        self._keeper, self._validation, self._cpus = CheckpointListKeeper(run_uri), validation, cpus
+        self._callbacks, self._validation, self._cpus = run_config.callbacks or [], validation, cpus
         self.validate()  # what was reported before the run was ended
 
     def prepare(self, task: PretextTask) -> nn.Module:
@@ -108,7 +105,9 @@ class InProcessWorker(Worker):
             shutil.rmtree(folder)
         report = _TrainingReport(checkpoint=kept, metrics=dict(metrics), validation=is_validated)
         self._checkpoints.register_checkpoint(report)
-        self._keeper.after_report(None, [metrics], kept)
+        context: Any = None
+        for callback in self._callbacks:
+            callback.after_report(context, [dict(metrics)], kept)
 
     def validate(self) -> None:
         """A validation that fails leaves run and checkpoint as they are, and has said why. Without any, what waits for
@@ -125,6 +124,9 @@ class InProcessWorker(Worker):
             finally:
                 torch.set_num_threads(num_threads)
             self._checkpoints.update_checkpoints_with_validation_result({checkpoint: outcome})
+
+    def wait_until_listed(self, reported_step: int) -> None:
+        """`report` has waited."""
 
     def is_validating(self, reported_step: int) -> bool:  # noqa: ARG002
         return False

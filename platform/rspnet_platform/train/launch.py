@@ -167,7 +167,7 @@ def launch_training(
 
         def fit() -> None:
             cpus, use_gpu = resources.cpus_per_worker, resources.use_gpu
-            train_in_process(InProcessWorker(run_config, run_uri, validation, cpus=cpus, use_gpu=use_gpu), inputs)
+            train_in_process(InProcessWorker(run_config, validation, cpus=cpus, use_gpu=use_gpu), inputs)
 
     else:
         new_trainer = partial(build_trainer, run_config, resources, inputs, validation)

@@ -51,10 +51,17 @@ def train_on(worker: Worker, inputs: LoopInputs, state: TrainingState) -> RunSto
     training = inputs.config.training
     plan = replace(inputs.stream.plan, consumed=state.consumed)
     timers, trained = PhaseTimers(), TrainedSamples(state.consumed)
-    saver = Saver(worker=worker, state=state, trained=trained, dataset_sha256=inputs.dataset_sha256, turns=inputs.turns)
     stop: RunStoppedError | None = None
     with ExitStack() as stack:
         listeners = [stack.enter_context(listener) for listener in inputs.listeners] if worker.is_first else []
+        saver = Saver(
+            worker=worker,
+            state=state,
+            trained=trained,
+            dataset_sha256=inputs.dataset_sha256,
+            turns=inputs.turns,
+            listeners=listeners,
+        )
         # Closed whatever happens: its threads ask Ray for more, which must not be left before they end.
         batches = stack.enter_context(closing(clip_batches(worker, plan, inputs)))
         for batch in timers.each("data_wait", batches):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_get, _internal_kv_put
+from ray.train import UserCallback
 from tqdm import tqdm
 
 from rspnet_platform.waiting_bar import SECONDS_BETWEEN_UPDATES, waiting_bar
@@ -20,29 +21,53 @@ SECONDS_A_DAY = 24 * 3600
 
 @dataclass(frozen=True, kw_only=True)
 class ProgressBoard:
-    """Rank 0 writes what it last did; the driver reads. A line in the cluster's own key-value store: an actor would
-    cost a run's first step a second. Travels to the worker; whatever is wrong with it costs the bar, not the run."""
+    """Rank 0 writes what it last did, and who lists checkpoints the step of the last; the driver reads. Lines in the
+    cluster's own key-value store: an actor would cost a run's first step a second. Travels to the worker; whatever is
+    wrong with it costs the bar, not the run."""
 
     key: str = field(default_factory=lambda: f"rspnet/progress/{uuid.uuid4().hex}")
 
     def write(self, latest: dict[str, Any]) -> None:
-        with contextlib.suppress(Exception):
-            _internal_kv_put(self.key, json.dumps(latest), overwrite=True)
+        self._put(self.key, latest)
+
+    def write_saved_step(self, step: int) -> None:
+        self._put(self._saved_key, {"saved_step": step})
 
     def read(self) -> dict[str, Any]:
+        """Nothing before the first step; `saved_step` is there from the first checkpoint on."""
         with contextlib.suppress(Exception):
-            return json.loads(_internal_kv_get(self.key) or "{}")
+            if latest := _internal_kv_get(self.key):
+                return json.loads(latest) | json.loads(_internal_kv_get(self._saved_key) or "{}")
         return {}
 
     def clear(self) -> None:
         with contextlib.suppress(Exception):
             _internal_kv_del(self.key)
+            _internal_kv_del(self._saved_key)
+
+    @property
+    def _saved_key(self) -> str:
+        return f"{self.key}/saved"
+
+    def _put(self, key: str, line: dict[str, Any]) -> None:
+        with contextlib.suppress(Exception):
+            _internal_kv_put(key, json.dumps(line), overwrite=True)
+
+
+class SavedStepNotice(UserCallback):
+    """Runs where checkpoints are listed, in Ray Train's controller, and tells the board what a crash would leave."""
+
+    def __init__(self, board: ProgressBoard) -> None:
+        self.board = board
+
+    def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:  # noqa: ARG002
+        self.board.write_saved_step(int(metrics[0]["step"]))
 
 
 @contextmanager
 def progress_bar(num_steps: int, num_epochs: int) -> Iterator[ProgressBoard]:
-    """Shows epoch, step, time of arrival, loss, clips per second and data wait on standard error; yields the board for
-    rank 0."""
+    """Shows epoch, step, the last saved step, time of arrival, loss, clips per second and data wait on standard error;
+    yields the board for rank 0."""
     board = ProgressBoard()
     stop = threading.Event()
     bar = waiting_bar("training", "step", total=num_steps, num_left=num_steps)
@@ -90,6 +115,7 @@ def _show(bar: tqdm, latest: dict[str, Any], num_epochs: int, done_at: str = "")
         f"{metrics['throughput/clips_per_second']:.0f} clips/s, "
         f"data wait {metrics.get('time/data_wait_fraction', 0.0):.0%}"
         + (f", {num_damaged} damaged video{'s' * (num_damaged > 1)}" if num_damaged else "")
+        + (f", saved step {latest['saved_step']}" if "saved_step" in latest else "")
         + (f", done at {done_at}" if done_at else ""),
         refresh=False,
     )

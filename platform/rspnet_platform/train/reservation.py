@@ -26,6 +26,9 @@ class ReservationListener(AbstractContextManager):
     def on_metrics(self, step: int, metrics: dict[str, float]) -> None:
         """Nothing to do."""
 
+    def before_checkpoint(self, step: int) -> None:
+        """Nothing to do."""
+
     def __exit__(self, *_: object) -> None:
         """The controller gives it back where it lives."""
 

@@ -3,18 +3,27 @@
 `in_process.py` has the other answer: the process that was started by hand.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import ray.train
 import ray.train.torch
 import torch
-from ray.train import Checkpoint, CheckpointConsistencyMode, CheckpointUploadMode, ReportedCheckpointStatus
+from ray.train import (
+    Checkpoint,
+    CheckpointConsistencyMode,
+    CheckpointUploadMode,
+    ReportedCheckpoint,
+    ReportedCheckpointStatus,
+)
 from torch import nn
 
 from rspnet_core.pretext.task import PretextTask
 from rspnet_platform.stream.training_dataset import TrainingStream
+
+MAX_SECONDS_OF_ONE_WAIT = 10.0
+"""For a checkpoint on its way, before its state is asked again."""
 
 
 class Worker(Protocol):
@@ -42,8 +51,13 @@ class Worker(Protocol):
         storage, and says whether it is to be validated. Raises what the disk raises."""
         ...
 
+    def wait_until_listed(self, reported_step: int) -> None:
+        """Rank 0 returns once the checkpoint of `reported_step`, the last one, 0 for none, is what the run would go on
+        from."""
+        ...
+
     def is_validating(self, reported_step: int) -> bool:
-        """Whether a checkpoint waits for its validation; `reported_step` is that of the last one, 0 for none."""
+        """Whether a checkpoint waits for its validation; `reported_step` is as of `wait_until_listed`."""
         ...
 
     def validate(self) -> None:
@@ -93,6 +107,20 @@ class RayTrainWorker(Worker):
 
     def is_validating(self, reported_step: int) -> bool:
         """As long as Ray Train does not know of the checkpoint that was reported last, that may wait for its own."""
-        reported = ray.train.get_all_reported_checkpoints(CheckpointConsistencyMode.COMMITTED, timeout_s=0.1)
-        is_known = not reported_step or any(each.metrics.get("step") == reported_step for each in reported)
-        return not is_known or any(each.status == ReportedCheckpointStatus.PENDING_VALIDATION for each in reported)
+        listed = listed_checkpoints(timeout_seconds=0.1)
+        return not is_listed(reported_step, listed) or any(
+            each.status == ReportedCheckpointStatus.PENDING_VALIDATION for each in listed
+        )
+
+    def wait_until_listed(self, reported_step: int) -> None:
+        while not is_listed(reported_step, listed_checkpoints(timeout_seconds=MAX_SECONDS_OF_ONE_WAIT)):
+            pass
+
+
+def listed_checkpoints(*, timeout_seconds: float) -> list[ReportedCheckpoint]:
+    """As Ray Train's controller has them: once it has all that this worker reported, or when the time is over."""
+    return ray.train.get_all_reported_checkpoints(CheckpointConsistencyMode.COMMITTED, timeout_s=timeout_seconds)
+
+
+def is_listed(reported_step: int, listed: Sequence[ReportedCheckpoint]) -> bool:
+    return not reported_step or any(each.metrics.get("step") == reported_step for each in listed)

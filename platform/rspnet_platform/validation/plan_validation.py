@@ -5,7 +5,7 @@ from dataclasses import replace
 from rspnet_platform.config import PretrainConfig
 from rspnet_platform.cpu_threads import num_cores_for_one_of
 from rspnet_platform.inference.encoder_input_of_run import encoder_input_of_run
-from rspnet_platform.run import Run, outbox_path
+from rspnet_platform.run import VALIDATION_OUTBOX, Run, outbox_uri
 from rspnet_platform.stream.training_dataset import TrainingStream
 from rspnet_platform.train.checkpoints import checkpoint_config
 from rspnet_platform.train.run_record import RunRecord
@@ -16,8 +16,6 @@ from rspnet_platform.validation.validation_listener import ValidationListener
 from rspnet_platform.validation.validation_tracking import ValidationTracking
 from rspnet_platform.validation.validation_turns import ValidationTurns
 from rspnet_platform.validation.validation_videos import ValidationVideo, choose_validation_videos, is_labelled
-
-OUTBOX = "unsent_validation_metrics"
 
 
 def videos_of(run: Run[PretrainConfig], stream: TrainingStream) -> tuple[ValidationVideo, ...]:
@@ -54,7 +52,7 @@ def plan_validation(
         ),
         ledger=ledger,
         tracking=ValidationTracking(
-            tracking_uri=run.tracking_uri, run_id=record.mlflow_run_id, outbox=outbox_path(run, OUTBOX)
+            tracking_uri=run.tracking_uri, run_id=record.mlflow_run_id, outbox=outbox_uri(run, VALIDATION_OUTBOX)
         ),
         listeners=listeners,
         num_cores=num_cores_for_one_of(1) if in_process else None,

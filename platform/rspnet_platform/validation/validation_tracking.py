@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from rspnet_platform.command_line import say
 from rspnet_platform.tracking import runs
@@ -14,14 +13,14 @@ COLLAPSE_TAG = "collapse"
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationTracking:
-    """`outbox` keeps what the server does not take: a file of its own, since rank 0 writes the run's other one."""
+    """`outbox` keeps what the server does not take: one of its own, since rank 0 writes to the run's other one."""
 
     tracking_uri: str
     run_id: str
     outbox: str
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        writer = MetricWriter(self.tracking_uri, self.run_id, Path(self.outbox))
+        writer = MetricWriter(self.tracking_uri, self.run_id, self.outbox)
         try:
             writer.log(step, metrics)
         finally:
