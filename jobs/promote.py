@@ -34,4 +34,4 @@ def work(config: PromoteConfig) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    run_job(parse, work)
+    run_job(parse, work, goes_on=False)

@@ -46,4 +46,4 @@ def work(command: Command) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    run_job(parse, work)
+    run_job(parse, work, goes_on=False)

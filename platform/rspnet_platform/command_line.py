@@ -1,14 +1,19 @@
 """A job's manners: recipe first, dotted keys, messages on stderr, one JSON object as the last line of stdout."""
 
+import atexit
 import json
 import os
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import tyro
+
+from rspnet_platform.stop_requests import STOP_REQUESTS, stop_message
+from rspnet_platform.tracking.redaction import redact
 
 Config = TypeVar("Config")
 
@@ -24,33 +29,52 @@ USER_ERRORS = (UserError, ValueError, OSError)
 """What a user can mend: shown as one message, without a traceback. Everything else is ours."""
 
 
-def run_job(parse_arguments: Callable[[Sequence[str]], Config], work: Callable[[Config], Mapping[str, Any]]) -> None:
+def run_job(
+    parse_arguments: Callable[[Sequence[str]], Config],
+    work: Callable[[Config], Mapping[str, Any]],
+    *,
+    goes_on: bool = True,
+) -> None:
     """Runs `work` on what `parse_arguments` makes of the command line, and ends the process: status 0 with the result
-    as JSON, or 1 with what went wrong.
+    as JSON, 1 with what went wrong, 130 for Ctrl-C or 143 for SIGTERM. `goes_on`: the same command goes on after those.
 
     While it works, all other output of this process goes to standard error, also what native libraries and forwarded
     workers print: the result must be the last line, and alone.
     """
+    STOP_REQUESTS.handle_signals()
     try:
         config = parse_arguments(sys.argv[1:])
     except BrokenPipeError:  # `--help | head`
         os._exit(1)
+    except KeyboardInterrupt as stop:
+        end_stopped(stop, goes_on=False)
     except USER_ERRORS as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {redact(str(error))}")
     sys.stdout.flush()
     say_step("loading the job")
     result_descriptor = os.dup(1)
     os.dup2(2, 1)
     try:
         result = work(config)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        end_stopped(stop, goes_on=goes_on)
     except Exception as error:
         if not isinstance(error, USER_ERRORS) or os.environ.get("RSPNET_TRACEBACK"):
-            traceback.print_exc()
-        sys.exit(f"error: {error}")
+            say(traceback.format_exc())
+        sys.exit(f"error: {redact(str(error))}")
     sys.stderr.flush()
     os.write(result_descriptor, (json.dumps(result) + "\n").encode())
+
+
+def end_stopped(stop: BaseException, *, goes_on: bool) -> NoReturn:
+    """Says what is next, and ends the process without waiting for threads that were broken off."""
+    if isinstance(stop, SystemExit):
+        if stop.code != signal.SIGTERM:
+            raise stop
+        STOP_REQUESTS.signal_number = signal.SIGTERM  # as Ray takes it, while it starts
+    say(stop_message(stop, goes_on=goes_on))
+    atexit._run_exitfuncs()
+    os._exit(STOP_REQUESTS.exit_status)
 
 
 def parse_config(
@@ -85,7 +109,7 @@ def parse_recipe(
 
 def say(message: str) -> None:
     """A message to the person who started the job."""
-    print(message, file=sys.stderr, flush=True)
+    print(redact(message), file=sys.stderr, flush=True)
 
 
 def say_step(doing: str) -> None:

@@ -32,7 +32,8 @@ WORKERS_SETTINGS = {
 
 
 def start_local_cluster(num_cpus: int | None) -> None:
-    """On loopback, closed by a token that nobody else knows. `num_cpus` None counts the machine's.
+    """On loopback, every socket of Ray's, and closed by a token that nobody else knows. (The store at which torch's
+    workers find each other is torch's, and listens on all interfaces.) `num_cpus` None counts the machine's.
 
     Its workers stand on this process's own file system: they inherit the packages' place and all settings from the
     environment of this moment, and no package is sent to them.
@@ -50,7 +51,7 @@ def start_local_cluster(num_cpus: int | None) -> None:
     # Through this variable Ray's own runtime environments set the hook. (A runtime environment costs the first workers
     # 2 s, and throws away those that Ray has started beforehand.)
     hook = {WORKER_PROCESS_SETUP_HOOK_ENV_VAR: "rspnet_platform.worker_setup.set_up_worker"}
-    with environment_of_workers(hook):
+    with on_loopback() as loopback, environment_of_workers(hook | loopback):
         ray.init(
             address="local",
             num_cpus=num_cpus,
@@ -64,6 +65,21 @@ def start_local_cluster(num_cpus: int | None) -> None:
 def is_local_cluster() -> bool:
     """Whether the Ray that this process belongs to, as driver or worker, was started by `start_local_cluster`."""
     return os.environ.get(IS_LOCAL) == "1"
+
+
+@contextlib.contextmanager
+def on_loopback() -> Iterator[dict[str, str]]:
+    """Has a Ray that starts in the block take 127.0.0.1 for the machine's address, as it does by itself on macOS: its
+    daemons and workers then listen there alone. (Asked for that address, Ray takes the machine's outer one instead, and
+    listens on all.) Yields what its daemons find in their environment for it."""
+    from ray._private import ray_constants
+
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield {ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0"}
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 @contextlib.contextmanager

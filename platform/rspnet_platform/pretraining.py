@@ -25,6 +25,7 @@ from rspnet_platform.run import (
     send_unsent_metrics,
     settle,
 )
+from rspnet_platform.stop_requests import goes_on_with
 from rspnet_platform.stream.damage import DamageBudget, DamageLedger, with_video_ids
 from rspnet_platform.stream.training_dataset import TrainingStream
 from rspnet_platform.tracking import runs
@@ -38,6 +39,7 @@ from rspnet_platform.train.loop_task import LoopTask
 from rspnet_platform.train.progress import SavedStepNotice, progress_bar
 from rspnet_platform.train.requirements import check_batch_norm, check_requirements
 from rspnet_platform.train.run_record import RunRecord
+from rspnet_platform.train.stoppable import stoppable
 from rspnet_platform.train.watches import DamageWatch, RunStoppedError, Watch
 from rspnet_platform.validation.collapse import CollapseWatch
 from rspnet_platform.validation.plan_validation import plan_validation, videos_of
@@ -70,7 +72,7 @@ def pretrain(config: PretrainConfig, recipe: Mapping[str, Any] | None = None) ->
         record = begin(run, record)
         if recipe is not None:
             keep_recipe(run.uri, recipe)
-        with closing_run_on_failure(run, record):
+        with goes_on_with(f"--run.name {run.name}"), closing_run_on_failure(run, record):
             if record.stage == "training":
                 train(run, record, stream, resources)
                 record = record.at("trained")
@@ -107,7 +109,8 @@ def train(
     if is_pretraining and resources.has_validation:
         validation = plan_validation(run, record, stream, validation_listeners, in_process=resources.in_process)
     say("starting to train" if resources.in_process else "starting the training workers")
-    with stopping_over(damage, run, record), progress_bar(stream.plan.num_steps, stream.plan.num_epochs) as board:
+    bar = progress_bar(stream.plan.num_steps, stream.plan.num_epochs)
+    with stopping_over(damage, run, record), stoppable(run.uri) as pulse, bar as board:
         launch_training(
             run.config,
             run_uri=run.uri,
@@ -128,6 +131,7 @@ def train(
             ),
             loop_task=loop_task,
             validation=validation,
+            pulse=pulse,
         )
 
 

@@ -14,6 +14,7 @@ from rspnet_platform.config import TrainingRunConfig, flatten
 from rspnet_platform.embedded_dataset import embedded_dataset
 from rspnet_platform.provenance import code_commit
 from rspnet_platform.shards.dataset import ShardedDataset, find_version, open_dataset, read_refusals
+from rspnet_platform.stop_requests import stop_message
 from rspnet_platform.stream.frame_readers import frame_reader
 from rspnet_platform.tracking import runs
 from rspnet_platform.tracking.metric_sender import send_waiting
@@ -146,5 +147,6 @@ def closing_on_failure(tracking_uri: str, mlflow_run_id: str) -> Iterator[None]:
         status = "FAILED" if isinstance(error, Exception) else "KILLED"
         with contextlib.suppress(Exception):  # the error that matters is the one on its way
             runs.end_run(tracking_uri, mlflow_run_id, status)
-            runs.set_tags(tracking_uri, mlflow_run_id, {"failure": str(error)})
+            failure = stop_message(error, goes_on=False) if status == "KILLED" else str(error)
+            runs.set_tags(tracking_uri, mlflow_run_id, {"failure": failure})
         raise

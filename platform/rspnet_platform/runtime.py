@@ -5,6 +5,7 @@ import logging
 import os
 import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import rspnet_platform
 from rspnet_platform.command_line import UserError, say_step
 from rspnet_platform.local_cluster import IS_LOCAL, is_local_cluster, start_local_cluster
 from rspnet_platform.object_store import RETRYING
+from rspnet_platform.stop_requests import STOP_REQUESTS
 from rspnet_platform.worker_setup import quiet_ray
 
 WARMING_UP: list[threading.Thread] = []
@@ -36,7 +38,7 @@ def connect(*, num_cpus: int | None = None) -> None:
     quiet_ray()
     address = os.environ.get("RAY_ADDRESS")
     say_step(f"connecting to the Ray at {address}" if address else "starting Ray on this machine")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), signals_stay_with_the_job():
         warnings.simplefilter("ignore")
         if address:
             os.environ.pop(IS_LOCAL, None)
@@ -48,6 +50,15 @@ def connect(*, num_cpus: int | None = None) -> None:
             return
     if os.environ.get("RAY_AUTH_MODE", "").lower() == "token":
         check_that_actors_start()
+
+
+@contextlib.contextmanager
+def signals_stay_with_the_job() -> Iterator[None]:
+    """Ray takes SIGTERM for itself, with a handler in which it aborts."""
+    try:
+        yield
+    finally:
+        STOP_REQUESTS.handle_signals_again()
 
 
 def check_that_actors_start() -> None:

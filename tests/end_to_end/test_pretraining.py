@@ -2,6 +2,8 @@
 
 import json
 import math
+import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -80,10 +82,42 @@ def test_a_finished_run_is_not_run_again(undisturbed):
     assert "has finished; accepted is another --run.name" in done.stderr
 
 
+def stop(job: PretrainJob, number: int, *, expected_status: int, expected_sender: str, **changes: object) -> None:
+    """As soon as it trains: it ends with a checkpoint of the step that it is at, and says so last of all."""
+    process = job.start(**changes)
+    try:
+        wait_until(lambda: f"/{NUM_STEPS} [" in (job.folder / "stderr.txt").read_text(), process)
+        step_before = last_step(job)
+        process.send_signal(number)
+        assert process.wait(timeout=60) == expected_status
+    finally:
+        if process.poll() is None:
+            kill_group(process)
+    said = (job.folder / "stderr.txt").read_text()
+    step = last_step(job)
+    line = f"stopped by {expected_sender} at step {step}; the same command with --run.name {job.name} goes on"
+    assert said.splitlines()[-1] == line
+    assert "Traceback" not in said
+    assert step_before < step < NUM_STEPS
+    with sqlite3.connect(job.database) as database:
+        assert database.execute("select status from runs").fetchall() == [("KILLED",)]
+
+
+def last_step(job: PretrainJob) -> int:
+    checkpoints = sorted(job.run_folder.glob("checkpoint_20*"))
+    return json.loads((checkpoints[-1] / "data.json").read_text())["step"] if checkpoints else 0
+
+
+def test_a_training_worker_stops_in_order_at_ctrl_c(small_dataset, tmp_path):
+    """With its checkpoint, though a process of its own trains."""
+    job = PretrainJob(folder=tmp_path, dataset=small_dataset.uri)
+    stop(job, signal.SIGINT, expected_status=130, expected_sender="Ctrl-C", scaling__num_workers=1)
+
+
 def test_killed_and_resumed_equals_undisturbed(undisturbed, tmp_path):
     """SIGKILL to the whole job in the middle; another recipe does not go on with it, and the same command finishes it
-    with the same losses and weights. In a worker of Ray Train until it is killed, in the job's own process after that
-    and in the undisturbed run: bit for bit the same."""
+    with the same losses and weights, though it is stopped once more. In a worker of Ray Train until it is killed, in
+    the job's own process after that and in the undisturbed run: bit for bit the same."""
     whole, _ = undisturbed
     job = PretrainJob(folder=tmp_path, dataset=whole.dataset)
     process = job.start(scaling__num_workers=1)
@@ -95,6 +129,7 @@ def test_killed_and_resumed_equals_undisturbed(undisturbed, tmp_path):
     changed = job.run(task__temperature=0.2)
     assert changed.returncode == 1
     assert "--task.temperature was 0.07, is 0.2" in changed.stderr
+    stop(job, signal.SIGTERM, expected_status=143, expected_sender="SIGTERM")
     assert job.result()["num_steps"] == NUM_STEPS
     assert job.num_checkpoints_saved() == NUM_STEPS // FIRST_CHECKPOINT, "the run began anew instead of going on"
     losses = whole.losses()

@@ -1,9 +1,12 @@
 """A Ray of this machine alone: what its workers inherit, and that Ray still calls what we override."""
 
+import contextlib
 import os
 import site
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rspnet_platform import local_cluster, runtime
@@ -43,6 +46,31 @@ def test_workers_get_this_checkout_and_their_settings_by_birth(ray_of_two_cpus: 
     assert found["runtime environment"] == {}
     assert found["preloaded"] == [True, True]
     assert (found["spinning"], found["cluster"], found["quiet"], found["local"]) == ("PASSIVE", True, True, True)
+
+
+def test_ray_listens_on_loopback_alone(ray_of_two_cpus: None) -> None:  # noqa: ARG001
+    """This process, the daemons and a worker: nothing of them can be reached from outside."""
+    import psutil
+    import ray
+
+    ray.get(ray.remote(num_cpus=0)(lambda: None).remote())
+    this = psutil.Process()
+    places = {
+        process.pid: [each.laddr.ip for each in sockets if each.status == psutil.CONN_LISTEN]
+        for process, sockets in connections([this, *this.children(recursive=True)])
+    }
+    assert len(places) > 5
+    assert sum(map(len, places.values())) > 5
+    assert {ip for ips in places.values() for ip in ips} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+
+def connections(processes: list[Any]) -> Iterator[tuple[Any, list[Any]]]:
+    """Of those that have not ended meanwhile."""
+    import psutil
+
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            yield process, process.net_connections(kind="inet")
 
 
 def test_the_driver_keeps_its_own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,11 +114,13 @@ def test_ray_train_still_has_what_is_overridden() -> None:
     from ray.train.torch import TorchTrainer
     from ray.train.v2._internal.execution.controller import TrainController
     from ray.train.v2._internal.execution.worker_group.worker_group import WorkerGroup
+    from rspnet_platform.train.jobs_trainer import JobsTrainer
     from rspnet_platform.train.local_trainer import LocalTrainController, LocalTrainer, LocalWorkerGroup
 
     for ours, theirs, name in (
         (LocalTrainer, TorchTrainer, "_initialize_and_run_controller"),
         (LocalTrainer, TorchTrainer, "_create_default_callbacks"),
+        (JobsTrainer, TorchTrainer, "_register_sigint_handler"),
         (LocalWorkerGroup, WorkerGroup, "_get_worker_runtime_env"),
     ):
         parameters = [list(inspect.signature(getattr(of, name)).parameters.values()) for of in (ours, theirs)]
@@ -98,6 +128,7 @@ def test_ray_train_still_has_what_is_overridden() -> None:
     source = inspect.getsource(TorchTrainer.fit)
     assert "self._initialize_and_run_controller(" in source
     assert "self._create_default_callbacks()" in source
+    assert "self._register_sigint_handler(" in inspect.getsource(TorchTrainer._initialize_and_run_controller)
     assert "self.worker_group_cls.create(" in inspect.getsource(TrainController)
     assert "self._get_worker_runtime_env(" in inspect.getsource(WorkerGroup)
     assert LocalTrainController.worker_group_cls is LocalWorkerGroup

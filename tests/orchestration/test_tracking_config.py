@@ -57,6 +57,19 @@ def test_redact(uri: str, shown: str) -> None:
     assert redact(uri) == shown
 
 
+def test_what_secret_variables_hold_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the variable's name; places, and values so short that they are words, stay."""
+    for name, value in {
+        "AWS_SECRET_ACCESS_KEY": "planted/key+0",
+        "SOME_API_KEY": "short",
+        "RAY_AUTH_TOKEN_PATH": "/home/me/token",
+        "OLDPWD": "/home/me/videos",
+    }.items():
+        monkeypatch.setenv(name, value)
+    text = "signed with planted/key+0, short of /home/me/videos and /home/me/token"
+    assert redact(text) == "signed with ***, short of /home/me/videos and /home/me/token"
+
+
 def test_secret_names() -> None:
     """Keys that name secrets hide their value; numbers of tokens or shared starts are no secrets."""
     secret = ["db.password", "aws_secret_access_key", "hub.token", "api_key", "auth-key", "AWS_ACCESS_KEY_ID"]

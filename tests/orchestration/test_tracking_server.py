@@ -1,13 +1,6 @@
 """Tracking and registering through a real MLflow server that is killed and comes back."""
 
 import math
-import os
-import signal
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,45 +8,14 @@ import torch
 from rspnet_platform.inference.encoder_card import EncoderCard
 from rspnet_platform.inference.encoder_files import build_seeded
 from rspnet_platform.tracking import promotion, registry, runs
-from rspnet_platform.tracking.client import check_reachable, tracking_client
+from rspnet_platform.tracking.client import tracking_client
 from rspnet_platform.tracking.metric_outbox import MetricOutbox
 from rspnet_platform.tracking.metric_writer import MetricWriter
 
+from tests.tracking_server import free_port, mlflow_server
 from tests.waiting import history, wait_until
 
 pytestmark = pytest.mark.slow
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@contextmanager
-def mlflow_server(folder: Path, port: int) -> Iterator[str]:
-    """A server of one worker on loopback; killed with all of its processes at the end of the block."""
-    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    command = [
-        str(Path(sys.executable).with_name("mlflow")),
-        "server",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
-    command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/server.db"]
-    command += ["--artifacts-destination", str(folder / "artifacts")]
-    with (folder / "server.log").open("a") as log:
-        server = subprocess.Popen(
-            command, env=os.environ | settings, stdout=log, stderr=log, cwd=folder, start_new_session=True
-        )
-    try:
-        check_reachable(f"http://127.0.0.1:{port}", num_attempts=90)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
 
 
 def test_every_metric_arrives_once_though_the_server_dies(tmp_path: Path) -> None:

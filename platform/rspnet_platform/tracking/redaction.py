@@ -1,9 +1,12 @@
 """Keeps passwords, tokens and keys out of what is printed and logged."""
 
+import os
 import re
 from collections.abc import Mapping
 
 HIDDEN = "[redacted]"
+MIN_SECRET_CHARACTERS = 8
+_NAMES_OF_PLACES = ("_PATH", "_FILE", "_URI", "_URL", "PWD")
 _SECRET_WORDS = r"password|passwd|secret|credential"
 _SECRET_NAME = re.compile(
     rf"{_SECRET_WORDS}|(?:^|[._\-])(?:token|pwd|(?:api|access|private|auth)[_\-]?key(?:[_\-]id)?)(?:$|[._\-])",
@@ -14,9 +17,21 @@ _QUERY_PAIR = re.compile(r"([?&])([^=&\s]+)=([^&\s]+)")
 
 
 def redact(uri: str) -> str:
-    """The text without the password of any `scheme://user:password@host` and without secret query values."""
+    """The text without the password of any `scheme://user:password@host`, without secret query values, and without the
+    values of the environment's variables that name a secret."""
+    for value in _secrets_of_environment():
+        uri = uri.replace(value, "***")
     without_password = _USER_AND_PASSWORD.sub(lambda found: f"{found[1] + ':' if found[1] else ''}***@", uri)
     return _QUERY_PAIR.sub(_redact_query_pair, without_password)
+
+
+def _secrets_of_environment() -> list[str]:
+    """Short values would take words out of messages."""
+    return [
+        value
+        for name, value in os.environ.items()
+        if len(value) >= MIN_SECRET_CHARACTERS and is_secret_name(name) and not name.endswith(_NAMES_OF_PLACES)
+    ]
 
 
 def is_secret_name(name: str) -> bool:

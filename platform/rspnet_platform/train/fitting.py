@@ -10,7 +10,6 @@ from ray.train.v2.api.exceptions import TrainingFailedError
 from rspnet_platform.command_line import say
 from rspnet_platform.train.checkpoint_list import mend_checkpoint_list
 from rspnet_platform.train.failure_notice import storage_error_in, summary
-from rspnet_platform.train.interrupt_handler import kept_interrupt_handler
 from rspnet_platform.train.reservation import give_back
 
 
@@ -36,8 +35,7 @@ def fit(trainer: TorchTrainer) -> ray.train.Result:
     """Raises TrainingFailedError when Ray Train has given up, StorageError when a store stays away, and what the loop
     returns as its reason to stop before the end."""
     try:
-        with kept_interrupt_handler():
-            result = trainer.fit()
+        result = trainer.fit()
     except TrainingFailedError as error:
         if (storage_error := storage_error_in([error])) is not None:
             raise storage_error from error

@@ -30,6 +30,9 @@ from rspnet_platform.validation.run_validation import RunValidation
 
 MAX_SECONDS_OF_THREADS = 5.0
 
+PARKED = "Prefetcher"
+"""Ray Data's thread of that name never ends where an iteration is broken off, and asks for nothing either."""
+
 
 def train_in_process(worker: "InProcessWorker", inputs: LoopInputs) -> None:
     """Trains to the end. Raises StorageError when a store stays away, and what the loop returns as its reason to stop
@@ -49,6 +52,7 @@ def train_in_process(worker: "InProcessWorker", inputs: LoopInputs) -> None:
         if worker.device.type == "cuda":
             torch.cuda.empty_cache()  # for the evaluation, which has a process of its own there
     if stop is not None:
+        wait_for_threads(set(threading.enumerate()) - threads)
         raise stop
 
 
@@ -57,7 +61,8 @@ def wait_for_threads(threads: set[threading.Thread]) -> None:
     without a word of what went wrong."""
     deadline = time.monotonic() + MAX_SECONDS_OF_THREADS
     for thread in threads:
-        thread.join(timeout=max(0.0, deadline - time.monotonic()))
+        if thread.name != PARKED:
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
 
 
 class CheckpointsOfRun(CheckpointManager):

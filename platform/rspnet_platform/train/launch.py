@@ -25,9 +25,11 @@ from rspnet_platform.train.checkpoint_list import CheckpointListKeeper, mend_che
 from rspnet_platform.train.checkpoints import latest_checkpoint, load_data_state
 from rspnet_platform.train.fitting import fit_to_the_end
 from rspnet_platform.train.in_process import InProcessWorker, train_in_process
+from rspnet_platform.train.jobs_trainer import JobsTrainer
 from rspnet_platform.train.listeners import Listener
 from rspnet_platform.train.loop import LoopInputs, train_loop
 from rspnet_platform.train.loop_task import LoopTask
+from rspnet_platform.train.pulse import PulseBoard
 from rspnet_platform.train.reservation import ReservationListener
 from rspnet_platform.train.run_storage import run_filesystem
 from rspnet_platform.train.watches import Watch
@@ -144,6 +146,7 @@ def launch_training(
     callbacks: tuple[UserCallback, ...] = (),
     loop_task: LoopTask | None = None,
     validation: RunValidation | None = None,
+    pulse: PulseBoard | None = None,
 ) -> None:
     """Trains to the end, from the run's last checkpoint where it has one. Raises TrainingFailedError after
     `run.max_failures` restarts, StorageError when a store stays away, and RunStoppedError where a watch asks for it.
@@ -161,6 +164,7 @@ def launch_training(
         loop_task=loop_task or LoopTask(),
         turns=validation.turns if validation else None,
         reads_alone=is_local_cluster() and resources.min_workers == resources.max_workers == 1,
+        pulse=pulse or PulseBoard(),
     )
     if resources.in_process:
         mend_checkpoint_list(run_uri)
@@ -185,7 +189,7 @@ def launch_training(
 
 def trainer_class() -> type[TorchTrainer]:
     if not is_local_cluster():
-        return TorchTrainer
+        return JobsTrainer
     from rspnet_platform.train.local_trainer import LocalTrainer
 
     return LocalTrainer

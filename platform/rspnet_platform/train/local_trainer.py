@@ -6,15 +6,15 @@ all processes of a local cluster have from their birth. And no process waits for
 placement group back: Ray's asks a dashboard, which a local cluster does not have, and `reservation.py` does it.
 """
 
-import threading
 from typing import Any
 
 import ray
-from ray.train.torch import TorchTrainer
 from ray.train.v2._internal.callbacks import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.execution.controller import TrainController
 from ray.train.v2._internal.execution.worker_group.worker_group import WorkerGroup
+
+from rspnet_platform.train.jobs_trainer import JobsTrainer
 
 
 class LocalWorkerGroup(WorkerGroup):
@@ -29,7 +29,7 @@ class LocalTrainController(TrainController):
     worker_group_cls = LocalWorkerGroup
 
 
-class LocalTrainer(TorchTrainer):
+class LocalTrainer(JobsTrainer):
     """Overrides what is Ray Train's own: a test fails where a new version of Ray no longer calls it."""
 
     def _create_default_callbacks(self) -> list[Any]:
@@ -40,7 +40,5 @@ class LocalTrainer(TorchTrainer):
 
     def _initialize_and_run_controller(self, **controller: Any) -> Any:
         actor: Any = ray.remote(num_cpus=0)(LocalTrainController).remote(**controller)
-        if threading.current_thread() is threading.main_thread():
-            self._register_sigint_handler(actor)
         ray.get(actor.run.remote())
         return ray.get(actor.get_result.remote())

@@ -17,6 +17,7 @@ from rspnet_platform.train.checkpoints import load_data_state, load_tensors
 from rspnet_platform.train.listeners import Listener
 from rspnet_platform.train.loop_task import LoopTask
 from rspnet_platform.train.phase_timers import PhaseTimers
+from rspnet_platform.train.pulse import Pulse, PulseBoard
 from rspnet_platform.train.saving import Saver
 from rspnet_platform.train.trained_samples import TrainedSamples
 from rspnet_platform.train.training_state import TrainingState
@@ -37,6 +38,7 @@ class LoopInputs:
     loop_task: LoopTask = field(default_factory=LoopTask)
     turns: ValidationTurns | None = None
     reads_alone: bool = False
+    pulse: PulseBoard = field(default_factory=PulseBoard)
 
 
 def train_loop(loop_config: dict[str, Any]) -> RunStoppedError | None:
@@ -64,6 +66,7 @@ def train_on(worker: Worker, inputs: LoopInputs, state: TrainingState) -> RunSto
         )
         # Closed whatever happens: its threads ask Ray for more, which must not be left before they end.
         batches = stack.enter_context(closing(clip_batches(worker, plan, inputs)))
+        pulse = stack.enter_context(pulse_of(worker, inputs, state))
         for batch in timers.each("data_wait", batches):
             with timers.phase("step"):
                 try:
@@ -72,12 +75,15 @@ def train_on(worker: Worker, inputs: LoopInputs, state: TrainingState) -> RunSto
                     stop = diverged(error)
                     break
             trained.add(batch)
+            pulse.step = state.step
             if is_due(state, training.log_every_num_steps):
                 with timers.phase("report"):
                     metrics = step_metrics(report, timers, state, inputs)
-                    stop = look(state, metrics, inputs.watches if worker.is_first else ())
+                    stop = look(state, metrics, inputs.watches if worker.is_first else (), pulse)
                     for listener in listeners:
                         listener.on_metrics(state.step, metrics)
+            elif worker.num_workers == 1:  # several agree at the steps that are logged
+                stop = pulse.stop
             if worker.is_first:
                 with timers.phase("checkpoint"):
                     inputs.loop_task.keep(state)
@@ -85,24 +91,37 @@ def train_on(worker: Worker, inputs: LoopInputs, state: TrainingState) -> RunSto
                 break
             if is_due(state, training.checkpoint_every_num_steps):
                 with timers.phase("checkpoint"):
-                    saver.save(is_last=stop is not None or state.step == state.num_steps)
-                with timers.phase("validation"):
-                    worker.validate()
+                    saver.save(is_last=is_end(stop, state))
+                if stop is None or stop.ends_run:
+                    with timers.phase("validation"):
+                        worker.validate()
             if stop is not None:
                 break
         if stop is None or stop.saves_state:
-            saver.finish()
+            saver.finish(is_last=stop is None or stop.ends_run)
+        if stop is None or (stop.saves_state and stop.ends_run):
             worker.validate()
     return stop
 
 
-def look(state: TrainingState, metrics: dict[str, float], watches: Sequence[Watch]) -> RunStoppedError | None:
+def is_end(stop: RunStoppedError | None, state: TrainingState) -> bool:
+    return state.step == state.num_steps or (stop is not None and stop.ends_run)
+
+
+def pulse_of(worker: Worker, inputs: LoopInputs, state: TrainingState) -> Pulse:
+    return Pulse(inputs.pulse, rank=worker.rank, num_workers=worker.num_workers, step=state.step)
+
+
+def look(
+    state: TrainingState, metrics: dict[str, float], watches: Sequence[Watch], pulse: Pulse
+) -> RunStoppedError | None:
     """Adds what the watches, rank 0's, see to `metrics`; returns, on all ranks, why the run has to stop."""
-    stop = None
+    stop: RunStoppedError | None = None
     for watch in watches:
         seen = watch.look(state.step, metrics)
         metrics.update(seen.metrics)
         stop = stop or seen.stop
+    stop = stop or pulse.stop
     return shared_by_all_ranks(stop)
 
 

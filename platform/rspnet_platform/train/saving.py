@@ -49,8 +49,8 @@ class Saver:
         self._reported_step = state.step
         self._is_complete = is_last or self.turns is None
 
-    def finish(self) -> None:
-        """Saves what has not been, and again what was not known to be the last: damaged videos can make the run a few
-        steps shorter than planned."""
-        if self._reported_step < self.state.step or not self._is_complete:
-            self.save(is_last=True)
+    def finish(self, *, is_last: bool) -> None:
+        """Saves what has not been, and where it `is_last`, again what was not known to be: damaged videos can make the
+        run a few steps shorter than planned."""
+        if self._reported_step < self.state.step or (is_last and not self._is_complete):
+            self.save(is_last=is_last)

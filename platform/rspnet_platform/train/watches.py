@@ -19,10 +19,12 @@ class RunStoppedError(UserError):
     """The run was stopped before its end; the message says why and what would let it go on.
 
     `reason` says why in one word, for programs. `saves_state`: with a checkpoint of the step that it stopped after.
+    `ends_run`: that checkpoint counts as the run's last one, and is validated.
     """
 
     reason: ClassVar[str] = "stopped"
     saves_state: ClassVar[bool] = True
+    ends_run: ClassVar[bool] = True
 
 
 class CollapsedError(RunStoppedError):
