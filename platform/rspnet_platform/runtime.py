@@ -11,6 +11,7 @@ from typing import Any
 
 import rspnet_core
 import rspnet_platform
+from rspnet_platform.cluster_head import HeadWatch, check_head_answers
 from rspnet_platform.command_line import UserError, say_step
 from rspnet_platform.local_cluster import IS_LOCAL, is_local_cluster, start_local_cluster
 from rspnet_platform.object_store import RETRYING
@@ -19,6 +20,9 @@ from rspnet_platform.worker_setup import quiet_ray
 
 WARMING_UP: list[threading.Thread] = []
 """Threads that ask something of Ray beside the job."""
+
+WATCHING: list[HeadWatch] = []
+"""The head of the cluster that this process is connected to."""
 
 
 def connect(*, num_cpus: int | None = None) -> None:
@@ -38,17 +42,20 @@ def connect(*, num_cpus: int | None = None) -> None:
     quiet_ray()
     address = os.environ.get("RAY_ADDRESS")
     say_step(f"connecting to the Ray at {address}" if address else "starting Ray on this machine")
+    if address:
+        check_head_answers(address)
     with warnings.catch_warnings(), signals_stay_with_the_job():
         warnings.simplefilter("ignore")
         if address:
             os.environ.pop(IS_LOCAL, None)
             for name in ("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "RAY_worker_register_timeout_seconds"):
                 os.environ.setdefault(name, "120")
-            ray.init(runtime_env=runtime_environment(), logging_level=logging.WARNING, log_to_driver=True)
+            with token_errors_of(address):
+                ray.init(runtime_env=runtime_environment(), logging_level=logging.WARNING, log_to_driver=True)
         else:
             start_local_cluster(num_cpus)
-            return
-    if os.environ.get("RAY_AUTH_MODE", "").lower() == "token":
+    WATCHING.append(HeadWatch(ray.get_runtime_context().gcs_address))
+    if address and os.environ.get("RAY_AUTH_MODE", "").lower() == "token":
         check_that_actors_start()
 
 
@@ -59,6 +66,20 @@ def signals_stay_with_the_job() -> Iterator[None]:
         yield
     finally:
         STOP_REQUESTS.handle_signals_again()
+
+
+@contextlib.contextmanager
+def token_errors_of(address: str) -> Iterator[None]:
+    """Raises UserError for a cluster that asks for a token that this process does not have."""
+    from ray.exceptions import AuthenticationError
+
+    try:
+        yield
+    except AuthenticationError as error:
+        raise UserError(
+            f"the cluster at {address} asks for a token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or "
+            f"RAY_AUTH_TOKEN_PATH to the token that its nodes have ({str(error).splitlines()[0]})"
+        ) from error
 
 
 def check_that_actors_start() -> None:
@@ -130,6 +151,8 @@ def disconnect() -> None:
     """Ray ends a process in which any thread still asks it for something after that."""
     import ray
 
+    while WATCHING:
+        WATCHING.pop().end()
     while WARMING_UP:
         WARMING_UP.pop().join()
     ray.shutdown()

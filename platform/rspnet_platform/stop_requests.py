@@ -31,6 +31,7 @@ class StopRequests:
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
+        self.failure: str | None = None
         self._handles_signals = False
         self._first_seconds = 0.0
         self._is_overdue = False
@@ -53,8 +54,22 @@ class StopRequests:
 
     @property
     def exit_status(self) -> int:
-        """130 for Ctrl-C and 143 for SIGTERM, as shells have it."""
+        """130 for Ctrl-C and 143 for SIGTERM, as shells have it; 1 for a failure."""
+        if self.failure is not None:
+            return 1
         return 128 + (self.signal_number or signal.SIGINT)
+
+    def break_off(self, failure: str) -> None:
+        """From any thread, for what makes all further work of the job vain: KeyboardInterrupt in the main one. Where
+        the signals are not this object's, nothing happens."""
+        if self._handles_signals:
+            self.failure, self._is_overdue = failure, True
+            self._wake_main_thread(signal.SIGINT)
+
+    @staticmethod
+    def _wake_main_thread(number: int) -> None:
+        """A real signal, which ends what it waits for."""
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
 
     @contextlib.contextmanager
     def stopping_in_order(self, ask: Callable[[], None], *, max_seconds: float) -> Iterator[None]:
@@ -84,18 +99,17 @@ class StopRequests:
             ask()
         if not ended.wait(max_seconds):
             self._is_overdue = True
-            main = threading.main_thread().ident
-            signal.pthread_kill(main or 0, self.signal_number or signal.SIGINT)  # wakes it from what it waits for
+            self._wake_main_thread(self.signal_number or signal.SIGINT)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         now = time.monotonic()
-        if self.signal_number is None:
+        if self._is_overdue:
+            self._is_overdue = False
+        elif self.signal_number is None:
             self.signal_number, self._first_seconds = number, now
             if self._in_order is not None:
                 self._in_order.set()
                 return
-        elif self._is_overdue:
-            self._is_overdue = False
         elif now - self._first_seconds < MIN_SECONDS_BETWEEN:
             return
         else:
@@ -109,6 +123,8 @@ STOP_REQUESTS = StopRequests()
 
 def stop_message(stop: BaseException, *, goes_on: bool) -> str:
     """For who started the job. `goes_on`: the same command does, and does not begin anew."""
+    if STOP_REQUESTS.failure is not None:
+        return f"error: {STOP_REQUESTS.failure}"
     stop = stop if isinstance(stop, JobStopped) else JobStopped()
     more = f" with {stop.more_arguments}" if stop.more_arguments else ""
     return f"stopped by {STOP_REQUESTS.sender}{stop.where}" + (f"; the same command{more} goes on" if goes_on else "")

@@ -1,10 +1,17 @@
 """What each of our Ray processes does first: know its own cluster, and leave out what Ray says without need."""
 
+import atexit
+import contextlib
 import logging
+import multiprocessing.util
 import os
+import sys
+import weakref
 from pathlib import Path
+from typing import Any
 
 import ray
+from ray._private.worker import shutdown
 
 SAID_WITHOUT_NEED = {
     # Every second: a local cluster has no dashboard to ask.
@@ -17,6 +24,10 @@ SAID_WITHOUT_NEED = {
     "ray.train.v2._internal.execution.checkpoint.checkpoint_manager": "A run snapshot was found",
     # Of an evaluation that begins while a training's data set is still being put away.
     "ray.data._internal.logging": "registers for logging while another dataset",
+    # A sweep's trials report no file of results: their records have it all.
+    "ray.tune.analysis.experiment_analysis": "Failed to fetch metrics",
+    # Every few seconds, with a traceback, from a cluster whose head does not tell of drained nodes.
+    "ray.train.v2._internal.execution.preemption": "PreemptionWatcher poll failed",
     # The token is this process's own; there is nothing to do.
     "ray._private.authentication.authentication_token_setup": "Token authentication is enabled",
 }
@@ -38,6 +49,28 @@ def set_up_worker() -> None:
     # Ray's State API would look for any Ray on this machine, and end with an error in a thread where there are two.
     os.environ.setdefault("RAY_ADDRESS", ray.get_runtime_context().gcs_address)
     quiet_ray()
+    end_without_native_clean_up()
+
+
+def end_without_native_clean_up() -> None:
+    """Once Ray and all that comes after this have taken their leave, the process ends there and then: threads of native
+    libraries that still run under an interpreter that takes itself apart abort it, with a long complaint."""
+    atexit.unregister(shutdown)
+    atexit.register(leave)
+    atexit.register(shutdown, _exiting_interpreter=True)
+
+
+def leave() -> None:
+    """With the standard library's own clean-up: what was registered before is not called any more."""
+    processes: Any = multiprocessing.util
+    finalizers: Any = weakref.finalize
+    for clean_up in (processes._exit_function, finalizers._exitfunc, logging.shutdown):
+        with contextlib.suppress(Exception):
+            clean_up()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(0)  # nobody looks at a worker's exit status
 
 
 def quiet_ray() -> None:

@@ -6,6 +6,7 @@ import site
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -102,6 +103,10 @@ def test_a_cluster_that_is_joined_is_not_local(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", lambda **_: None)
+    monkeypatch.setattr(runtime, "check_head_answers", lambda _: None)
+    monkeypatch.setattr(runtime, "HeadWatch", lambda _: None)
+    monkeypatch.setattr(runtime, "WATCHING", [])
+    monkeypatch.setattr(ray, "get_runtime_context", lambda: SimpleNamespace(gcs_address="127.0.0.1:1"))
     runtime.connect()
     assert not is_local_cluster()
 

@@ -1,0 +1,31 @@
+"""A worker's process ends before native libraries' threads meet an interpreter that takes itself apart."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PROGRAM = f"""
+import atexit, sys, tempfile, weakref
+sys.path.insert(0, {str(ROOT / "platform")!r})
+atexit.register(print, "an interpreter that takes itself apart")
+from rspnet_platform.worker_setup import end_without_native_clean_up
+end_without_native_clean_up()
+atexit.register(print, "what came after")
+class Folder: pass
+folder = Folder()
+weakref.finalize(folder, print, "a temporary folder")
+print("not yet flushed", end=" ")
+sys.exit(1)
+"""
+
+
+def test_a_worker_ends_after_its_own_clean_up_and_before_the_interpreters():
+    """What tasks have registered is called, and temporary folders go; output is not lost."""
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "not yet flushed" in done.stdout
+    assert "a temporary folder" in done.stdout
+    assert "what came after" in done.stdout
+    assert "interpreter" not in done.stdout
