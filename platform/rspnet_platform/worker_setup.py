@@ -5,7 +5,9 @@ import contextlib
 import logging
 import multiprocessing.util
 import os
+import signal
 import sys
+import threading
 import weakref
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,9 @@ def end_without_native_clean_up() -> None:
     atexit.unregister(shutdown)
     atexit.register(leave)
     atexit.register(shutdown, _exiting_interpreter=True)
+    # From here on it is on its way; Ray's handler would raise SystemExit into whatever cleans up.
+    threads: Any = threading  # its hooks come before all of atexit's
+    threads._register_atexit(signal.signal, signal.SIGTERM, signal.SIG_IGN)
 
 
 def leave() -> None:
