@@ -131,8 +131,13 @@ def list_names(uri: str) -> list[str]:
 
 def delete_folder(uri: str) -> None:
     """Deletes a folder and all below it; nothing happens when it is not there."""
+
+    def _delete_below(store: Any) -> None:
+        for path in store.find(uri):
+            store.rm_file(path)  # `rm` would take a name with [, * or ? for a pattern, and delete what fits
+
     if is_remote(uri):
-        object_store.call(uri, "delete", lambda store: store.exists(uri) and store.rm(uri, recursive=True))
+        object_store.call(uri, "delete", _delete_below)
         return
     with _naming(uri, "delete"):
         if os.path.isdir(uri):

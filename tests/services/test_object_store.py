@@ -50,6 +50,29 @@ def test_folders_of_a_store(bucket: str) -> None:
     assert storage.list_names(bucket) == ["ab"]
 
 
+@pytest.mark.parametrize("name", ["set[12]", "set*", "set?", "a b", "per%2Fcent", "hash#1"])
+def test_a_name_is_no_pattern(bucket: str, tmp_path: Path, name: str) -> None:
+    """Everything is done to the very folder of that name, and to nothing that it would fit as a pattern or a URL."""
+    others = [f"{bucket}/{other}/in/file" for other in ("set1", "set2", "a%20b", "per", "hash")]
+    for other in others:
+        storage.write_bytes(other, b"other")
+    folder = f"{bucket}/{name}"
+    assert not storage.exists(folder)
+    (tmp_path / "file").write_bytes(b"own")
+    storage.upload_file(str(tmp_path / "file"), f"{folder}/in/file")
+    storage.write_bytes(f"{folder}/written", b"own")
+    storage.download_file(f"{folder}/in/file", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_bytes() == storage.read_bytes(f"{folder}/written") == b"own"
+    assert storage.num_bytes(f"{folder}/written") == 3
+    assert storage.list_names(folder) == ["in", "written"]
+    assert storage.list_files_below(folder) == [f"{folder}/in/file", f"{folder}/written"]
+    storage.delete_file(f"{folder}/written")
+    assert storage.list_names(folder) == ["in"]
+    storage.delete_folder(folder)
+    assert not storage.is_folder(folder)
+    assert [storage.read_bytes(other) for other in others] == [b"other"] * len(others)
+
+
 def test_what_others_write_is_seen(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No listing is remembered: another process writes, and this one sees it. A fork opens a client of its own and
     leaves its parent's alone: not one request has to be tried again."""
