@@ -17,14 +17,15 @@ def nearest(
     gallery: Float[Tensor, "num_gallery feature"],
     num_nearest: int,
     *,
-    exclude_self: bool = False,
+    sources: Int64[Tensor, " num_gallery"] | None = None,
 ) -> tuple[Float[Tensor, "num_queries num_nearest"], Int64[Tensor, "num_queries num_nearest"]]:
     """Cosines and places of each query's nearest gallery videos, nearest first; among equals the first in the gallery
     comes first. Both sides are unit vectors.
 
-    `exclude_self`: query i is gallery video i and does not find itself. ValueError for more neighbours than there are.
+    `sources`: query i is gallery video i and finds none of its own source, itself among them. ValueError for more
+    neighbours than each query has others to look among.
     """
-    num_others = len(gallery) - exclude_self
+    num_others = len(gallery) if sources is None else num_others_at_least(sources)
     if not 0 <= num_nearest <= num_others:
         raise ValueError(f"num_nearest is {num_nearest}; accepted are 0 to the {num_others} videos to look among")
     num_queries_at_once = max(1, MAX_COSINES_AT_ONCE // max(1, len(gallery)))
@@ -32,12 +33,17 @@ def nearest(
     indices = [torch.zeros(0, num_nearest, dtype=torch.int64, device=query.device)]
     for first in range(0, len(query), num_queries_at_once):
         cosines = query[first : first + num_queries_at_once] @ gallery.T
-        if exclude_self:
-            cosines.diagonal(offset=first).fill_(float("-inf"))
+        if sources is not None:
+            cosines[sources[first : first + num_queries_at_once, None] == sources] = float("-inf")
         found_values, found_indices = _largest(cosines, num_nearest)
         values.append(found_values)
         indices.append(found_indices)
     return torch.cat(values), torch.cat(indices)
+
+
+def num_others_at_least(sources: Int64[Tensor, " videos"]) -> int:
+    """How many videos of other sources a video of the largest source has."""
+    return len(sources) - int(sources.unique(return_counts=True)[1].max()) if len(sources) else 0
 
 
 def _largest(cosines: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -14,17 +14,15 @@ def neighbour_classes(
     *,
     num_neighbours: int,
     temperature: float,
-    exclude_self: bool = False,
+    sources: Int64[Tensor, " num_gallery"] | None = None,
 ) -> Int64[Tensor, " num_queries"]:
     """The class whose k nearest gallery videos have the largest sum of exp(cosine / temperature), for each query.
 
     Among equal sums the class with the smaller number is taken, among equal cosines the video that comes first in the
-    gallery. `exclude_self`: query i is gallery video i and does not vote. Raises ValueError for more neighbours than
-    there are.
+    gallery. `sources`: query i is gallery video i, and none of its own source votes. Raises ValueError for more
+    neighbours than there are.
     """
-    cosines, indices = nearest(
-        F.normalize(query, dim=1), F.normalize(gallery, dim=1), num_neighbours, exclude_self=exclude_self
-    )
+    cosines, indices = nearest(F.normalize(query, dim=1), F.normalize(gallery, dim=1), num_neighbours, sources=sources)
     # Relative to the nearest one's vote: exp(1 / 0.005) would be infinite.
     votes = ((cosines - cosines[:, :1]).double() / temperature).exp()
     sums = votes.new_zeros(len(query), int(gallery_labels.max()) + 1)

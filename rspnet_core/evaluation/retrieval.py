@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from rspnet_core.evaluation.cosine_search import nearest
+from rspnet_core.evaluation.cosine_search import nearest, num_others_at_least
 from rspnet_core.evaluation.retrieval_protocol import Centring, RetrievalProtocol
 
 
@@ -40,19 +40,23 @@ def retrieve(
     return _score(gallery_labels[indices] == query_labels[:, None], protocol, num_gallery=len(gallery))
 
 
-def leave_one_out(
-    features: Float[Tensor, "videos feature"], labels: Int64[Tensor, " videos"], protocol: RetrievalProtocol
+def leave_one_source_out(
+    features: Float[Tensor, "videos feature"],
+    labels: Int64[Tensor, " videos"],
+    sources: Int64[Tensor, " videos"],
+    protocol: RetrievalProtocol,
 ) -> RetrievalResult:
-    """Each video against all the others, for data without a split: a video never finds itself.
+    """Each video against all those of other sources, for data without a split: a video finds neither itself nor what
+    was cut from the same recording, which shows the same room and the same people.
 
-    Any `centring` takes the mean over all videos away: they are gallery and split at once. Raises ValueError for
-    fewer than two videos, or features that are not finite.
+    `num_gallery` is how many others each video has at least. Any `centring` takes the mean over all videos away: they
+    are gallery and split at once. Raises ValueError for fewer than two sources, or features that are not finite.
     """
-    _check(features[1:], features)
+    num_others = num_others_at_least(sources)
+    _check(features[:num_others], features)
     unit, _ = directions(features, features, protocol.centring)
-    num_others = len(features) - 1
     num_nearest = max((k for k in protocol.top_k if k <= num_others), default=0)
-    _, indices = nearest(unit, unit, num_nearest, exclude_self=True)
+    _, indices = nearest(unit, unit, num_nearest, sources=sources)
     return _score(labels[indices] == labels[:, None], protocol, num_gallery=num_others)
 
 
@@ -69,7 +73,9 @@ def directions(
 
 def _check(gallery: Tensor, query: Tensor) -> None:
     if len(gallery) == 0 or len(query) == 0:
-        raise ValueError(f"{len(query)} queries for {len(gallery)} other videos; accepted are 1 or more of both")
+        raise ValueError(
+            f"{len(query)} queries for {len(gallery)} other videos, of other sources; accepted: 1 or more of both"
+        )
     if not (gallery.isfinite().all() and query.isfinite().all()):
         raise ValueError("features are not finite; accepted are finite numbers")
 

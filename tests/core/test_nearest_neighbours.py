@@ -30,13 +30,14 @@ def test_votes_equal_the_slow_reference(k, temperature):
     assert found.tolist() == [slow_class(gallery, labels, each, k, temperature) for each in query]
 
 
-def test_leave_one_out_equals_the_slow_reference(monkeypatch: pytest.MonkeyPatch):
-    """Each video among all the others, over the borders of what is computed at once."""
+def test_leave_one_source_out_equals_the_slow_reference(monkeypatch: pytest.MonkeyPatch):
+    """Each video among all those of other sources, over the borders of what is computed at once."""
     monkeypatch.setattr(cosine_search, "MAX_COSINES_AT_ONCE", 7 * 24)
     features, labels = torch.randn(24, 6), torch.randint(0, 3, (24,))
-    found = neighbour_classes(features, labels, features, num_neighbours=5, temperature=0.1, exclude_self=True)
+    sources = torch.arange(24) // 3
+    found = neighbour_classes(features, labels, features, num_neighbours=5, temperature=0.1, sources=sources)
     for place in range(24):
-        others = torch.arange(24) != place
+        others = sources != sources[place]
         assert found[place] == slow_class(features[others], labels[others], features[place], 5, 0.1)
 
 
@@ -83,16 +84,18 @@ def test_collapsed_features_find_the_first_videos():
     features = torch.ones(50, 4) / 2
     _, indices = nearest(features, features, 10)
     assert indices.tolist() == [list(range(10))] * 50
-    _, indices = nearest(features, features, 10, exclude_self=True)
+    _, indices = nearest(features, features, 10, sources=torch.arange(50))
     assert indices[3].tolist() == [0, 1, 2, 4, 5, 6, 7, 8, 9, 10]
 
 
-@pytest.mark.parametrize(("k", "exclude_self"), [(6, False), (5, True), (-1, False)])
-def test_more_neighbours_than_there_are_are_refused(k, exclude_self):
-    """The error says how many there are."""
+@pytest.mark.parametrize(
+    ("k", "sources", "num_others"), [(6, None, 5), (5, [0, 1, 2, 3, 4], 4), (3, [0, 0, 1, 0, 1], 2), (-1, None, 5)]
+)
+def test_more_neighbours_than_there_are_are_refused(k, sources, num_others):
+    """The error says how many there are for each query at least."""
     features = F.normalize(torch.randn(5, 3), dim=1)
-    with pytest.raises(ValueError, match=f"num_nearest is {k}; accepted are 0 to the {5 - exclude_self}"):
-        nearest(features, features, k, exclude_self=exclude_self)
+    with pytest.raises(ValueError, match=f"num_nearest is {k}; accepted are 0 to the {num_others}"):
+        nearest(features, features, k, sources=None if sources is None else torch.tensor(sources))
 
 
 def test_the_protocols_numbers_are_the_papers():

@@ -8,7 +8,7 @@ from torch import Tensor
 from rspnet_core.encoders.tiny import TinyEncoder
 from rspnet_core.evaluation import cosine_search
 from rspnet_core.evaluation.features import embed_videos, pool_map
-from rspnet_core.evaluation.retrieval import leave_one_out, retrieve
+from rspnet_core.evaluation.retrieval import leave_one_source_out, retrieve
 from rspnet_core.evaluation.retrieval_protocol import RETRIEVAL_PROTOCOLS, RetrievalProtocol
 
 PROTOCOL = RETRIEVAL_PROTOCOLS["rspnet_paper"]
@@ -35,22 +35,25 @@ def test_retrieve_equals_the_slow_reference():
     assert (result.num_queries, result.num_gallery, result.skipped_k) == (33, 60, ())
 
 
-def test_leave_one_out_never_retrieves_the_video_itself(monkeypatch: pytest.MonkeyPatch):
-    """Equal to querying each video against all the others, over chunk borders too."""
+@pytest.mark.parametrize("num_of_one_source", [1, 3])
+def test_no_video_of_the_same_source_is_retrieved(monkeypatch: pytest.MonkeyPatch, num_of_one_source):
+    """Equal to querying each video against all those of other sources, over chunk borders too."""
     monkeypatch.setattr(cosine_search, "MAX_COSINES_AT_ONCE", 7 * 24)
     features, labels = random_set(24)
-    result = leave_one_out(features, labels, PROTOCOL)
+    sources = torch.arange(24) // num_of_one_source
+    result = leave_one_source_out(features, labels, sources, PROTOCOL)
+    assert result.num_gallery == 24 - num_of_one_source
     for k in (1, 5, 10, 20):
         hits = 0.0
         for i in range(24):
-            others = torch.arange(24) != i
+            others = sources != sources[i]
             hits += slow_accuracy(features[others], labels[others], features[i : i + 1], labels[i : i + 1], k)
         assert result.accuracy[k] == pytest.approx(hits / 24)
 
 
 def test_a_k_larger_than_the_gallery_is_left_out_and_said():
     """12 videos leave 11 others: 20 and 50 are skipped, not scored on fewer neighbours."""
-    result = leave_one_out(*random_set(12), PROTOCOL)
+    result = leave_one_source_out(*random_set(12), torch.arange(12), PROTOCOL)
     assert sorted(result.accuracy) == [1, 5, 10]
     assert result.skipped_k == (20, 50)
 
@@ -84,7 +87,7 @@ def test_features_that_are_not_finite_are_refused():
     features, labels = random_set(4)
     features[2, 1] = float("nan")
     with pytest.raises(ValueError, match="finite"):
-        leave_one_out(features, labels, PROTOCOL)
+        leave_one_source_out(features, labels, torch.arange(4), PROTOCOL)
     whole, _ = random_set(4)
     for gallery, query in ((features, whole), (whole, features)):
         with pytest.raises(ValueError, match="finite"):
@@ -92,9 +95,19 @@ def test_features_that_are_not_finite_are_refused():
 
 
 def test_an_empty_gallery_is_refused():
-    """One video has no others to be found among."""
-    with pytest.raises(ValueError, match="0 other videos"):
-        leave_one_out(*random_set(1), PROTOCOL)
+    """One video has no others to be found among, and three of one source have none either."""
+    for count in (1, 3):
+        with pytest.raises(ValueError, match="0 other videos"):
+            leave_one_source_out(*random_set(count), torch.zeros(count, dtype=torch.int64), PROTOCOL)
+
+
+def test_features_that_know_the_source_alone_find_no_class():
+    """Eight sources of four videos each, two classes: the very features of a source's number would find the class each
+    time among its own videos. Among others the nearest is the first of them all."""
+    sources = torch.arange(32) // 4
+    labels, features = sources % 2, torch.eye(8)[sources]
+    assert leave_one_source_out(features, labels, sources, PROTOCOL).accuracy[1] == 0.5 - 0.125
+    assert leave_one_source_out(features, labels, torch.arange(32), PROTOCOL).accuracy[1] == 1
 
 
 def test_pooling_by_hand():

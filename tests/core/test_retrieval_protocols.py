@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rspnet_core.encoders.tiny import TinyEncoder
 from rspnet_core.evaluation.features import embed_clips, pool_map
-from rspnet_core.evaluation.retrieval import leave_one_out, retrieve
+from rspnet_core.evaluation.retrieval import leave_one_source_out, retrieve
 from rspnet_core.evaluation.retrieval_protocol import RETRIEVAL_PROTOCOLS
 from rspnet_core.sampling.clip_plan import VideoInfo
 from rspnet_core.sampling.half_overlapping import HalfOverlappingSampler, num_windows
@@ -141,7 +141,9 @@ def test_without_a_split_each_split_and_gallery_are_one():
     """All videos are gallery and queries: there is one mean."""
     features, labels = torch.randn(30, 5) + 4, torch.randint(0, 3, (30,))
     centred = [
-        leave_one_out(features, labels, dataclasses.replace(PROTOCOL, centring=centring)).accuracy
+        leave_one_source_out(
+            features, labels, torch.arange(30), dataclasses.replace(PROTOCOL, centring=centring)
+        ).accuracy
         for centring in ("gallery", "each_split", "none")
     ]
     assert centred[0] == centred[1] != centred[2]

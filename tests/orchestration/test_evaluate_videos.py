@@ -78,7 +78,7 @@ def test_queries_whose_class_no_other_has_are_counted_where_the_number_stands(la
     """They count as misses; a class that the gallery alone has is none of them."""
     found = labelled_by(labels, splits)
     assert found.num_without_class == num_missed
-    assert (f"of which {num_missed} have a class that no other video has" in found.setting) == (num_missed > 0)
+    assert (f"of which {num_missed} have a class that none of these has" in found.setting) == (num_missed > 0)
 
 
 def found_without(missing: list[int], labels: str, folder: str) -> tuple[Any, Any]:

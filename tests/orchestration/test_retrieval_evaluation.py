@@ -8,8 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from rspnet_platform.inference.dataset_features import DatasetFeatures
+from rspnet_platform.inference.frozen_evaluation_scores import score
 from rspnet_platform.inference.retrieval_evaluation import LabelledVideos, evaluate_retrieval, retrieval_metrics
 
+from rspnet_core.evaluation.probe_protocols import NEAREST_NEIGHBOURS
 from rspnet_core.evaluation.retrieval_protocol import RetrievalProtocol
 
 PROTOCOL = RetrievalProtocol(name="t", description="t", pooling="average", top_k=(1, 2))
@@ -17,10 +19,12 @@ ANGLES = np.array([0.0, 1.5, 0.1, 1.4, 0.2])
 """Two bundles of directions: videos 0, 2 and 4, and videos 1 and 3."""
 
 
-def dataset(labels: Sequence[str | None], splits: Sequence[str | None]) -> Any:
+def dataset(
+    labels: Sequence[str | None], splits: Sequence[str | None], sources: Sequence[str | None] | None = None
+) -> Any:
     """Its rows in an order that is not the videos'."""
     table = pa.table(
-        {"video_index": range(len(labels)), "label": labels, "split": splits, "source": [None] * len(labels)}
+        {"video_index": range(len(labels)), "label": labels, "split": splits, "source": sources or [None] * len(labels)}
     )
     return SimpleNamespace(videos=table.take(list(range(len(labels)))[::-1]))
 
@@ -56,6 +60,29 @@ def test_without_splits_each_looks_among_all_others():
     """Never finding itself: video 1 and 3 find each other, and are of different classes."""
     data = dataset(["a", "b", "a", "c", "a"], [None] * 5)
     assert top1(LabelledVideos.from_dataset(data), features([0, 1, 2, 3, 4], trained=ANGLES)) == (0.6, 5, 4)
+
+
+def test_without_splits_no_video_of_the_same_source_is_found():
+    """Of the two that are of one source, the one's nearest other is video 1, and the other's is video 0, for video 2 is
+    left out of both; class c is in that source alone."""
+    data = dataset(["a", "b", "c", "b", "c"], [None] * 5, [None, None, "s", None, "s"])
+    labelled = LabelledVideos.from_dataset(data)
+    assert labelled is not None
+    assert top1(labelled, features([0, 1, 2, 3, 4], trained=ANGLES)) == (0.4, 5, 3)
+    assert labelled.num_without_class == 3
+    assert "of other sources" in labelled.setting
+    assert LabelledVideos.from_dataset(dataset(["a", "b"], [None] * 2, ["s", "s"])) is None
+
+
+def test_knn_asks_no_video_of_the_same_source():
+    """Votes are those of other sources alone: features that know the source, and nothing of the class."""
+    sources = [f"s{index // 4}" for index in range(32)]
+    labels = [f"class {index // 4 % 2}" for index in range(32)]
+    labelled = LabelledVideos.from_dataset(dataset(labels, [None] * 32, sources))
+    assert labelled is not None
+    found = score(NEAREST_NEIGHBOURS, np.eye(8, dtype=np.float32)[np.arange(32) // 4], labelled, seed=0)
+    assert found.notes["num_gallery"] == 28
+    assert found.numbers["k5"] < 0.5
 
 
 def test_a_damaged_video_has_no_features_and_is_missed():

@@ -65,7 +65,9 @@ def test_votes_are_those_of_nearest_neighbour_classification():
     features = torch.randn(40, 8, generator=generator, dtype=torch.float64)
     labels = torch.arange(40) % 4
     videos = [video(index, f"class {index % 4}") for index in range(40)]
-    classes = neighbour_classes(features, labels, features, num_neighbours=5, temperature=0.07, exclude_self=True)
+    classes = neighbour_classes(
+        features, labels, features, num_neighbours=5, temperature=0.07, sources=torch.arange(40)
+    )
     assert top1(features, videos, num_neighbours=5) == pytest.approx((classes == labels).double().mean().item())
 
 

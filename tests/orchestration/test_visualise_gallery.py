@@ -46,14 +46,19 @@ def angles(*degrees: float) -> np.ndarray:
     return np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)
 
 
-def labelled(labels: list[int], is_query: list[bool] | None, indices: list[int] | None = None) -> LabelledVideos:
+def labelled(
+    labels: list[int],
+    is_query: list[bool] | None,
+    indices: list[int] | None = None,
+    sources: list[str | None] | None = None,
+) -> LabelledVideos:
     """Of the splits train and test, or of none."""
     splits = [None] * len(labels) if is_query is None else ["test" if each else "train" for each in is_query]
     columns: dict[str, Any] = {
         "video_index": indices or list(range(len(labels))),
         "label": [f"class {label}" for label in labels],
         "split": splits,
-        "source": [None] * len(labels),
+        "source": sources or [None] * len(labels),
     }
     dataset: Any = SimpleNamespace(videos=pa.table(columns))
     videos = LabelledVideos.from_dataset(dataset)
@@ -86,6 +91,16 @@ def test_without_splits_no_video_finds_itself():
     }
     with pytest.raises(ValueError, match="num_nearest is 3; accepted are 1 to the 2 videos"):
         find_neighbours(search, features, "trained", PROTOCOL, num_nearest=3)
+
+
+def test_without_splits_no_video_of_the_same_source_is_found():
+    """As retrieval is scored: the nearest of the same source does not come."""
+    features = DatasetFeatures(video_indices=np.arange(3), features={"trained": angles(0, 10, 90)})
+    search = Search.of(labelled([0, 1, 0], None, sources=["s", "s", None]), features)
+    found = find_neighbours(search, features, "trained", PROTOCOL, num_nearest=1)
+    assert [found[query][0].video_index for query in range(3)] == [2, 2, 1]
+    with pytest.raises(ValueError, match="num_nearest is 2; accepted are 1 to the 1 videos"):
+        find_neighbours(search, features, "trained", PROTOCOL, num_nearest=2)
 
 
 def test_damaged_videos_are_neither_query_nor_found():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from rspnet_core.evaluation.cosine_search import num_others_at_least
 from rspnet_core.evaluation.label_subsets import TooFewSourcesError
 from rspnet_core.evaluation.linear_probe import (
     LabelledFeatures,
@@ -121,10 +122,14 @@ def sides(features: torch.Tensor, labelled: LabelledVideos) -> tuple[LabelledFea
 
 def _votes(protocol: NearestNeighboursProtocol, features: torch.Tensor, labelled: LabelledVideos) -> Score:
     labels = torch.from_numpy(labelled.labels)
-    is_alone = labelled.is_query is None
-    is_query = torch.ones_like(labels, dtype=torch.bool) if is_alone else torch.from_numpy(labelled.is_query)
-    is_gallery = is_query if is_alone else ~is_query
-    num_others = int(is_gallery.sum()) - is_alone
+    if labelled.is_query is None:
+        is_query = is_gallery = torch.ones_like(labels, dtype=torch.bool)
+        sources = torch.from_numpy(labelled.source_numbers)
+        num_others = num_others_at_least(sources)
+    else:
+        is_query, sources = torch.from_numpy(labelled.is_query), None
+        is_gallery = ~is_query
+        num_others = int(is_gallery.sum())
     numbers = {}
     for k in (k for k in protocol.num_neighbours if k <= num_others):
         found = neighbour_classes(
@@ -133,7 +138,7 @@ def _votes(protocol: NearestNeighboursProtocol, features: torch.Tensor, labelled
             features[is_query],
             num_neighbours=k,
             temperature=protocol.temperature,
-            exclude_self=is_alone,
+            sources=sources,
         )
         numbers[f"k{k}"] = (found == labels[is_query]).double().mean().item()
     skipped = [k for k in protocol.num_neighbours if k > num_others]

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from rspnet_core.encoders.video_encoder import VideoEncoder
-from rspnet_core.evaluation.retrieval import RetrievalResult, leave_one_out, retrieve
+from rspnet_core.evaluation.retrieval import RetrievalResult, leave_one_source_out, retrieve
 from rspnet_core.evaluation.retrieval_protocol import RetrievalProtocol
 from rspnet_platform.inference.dataset_features import DatasetFeatures
 from rspnet_platform.inference.seed_spread import sample_deviation
@@ -19,7 +19,7 @@ GALLERY_SPLIT, QUERY_SPLIT = "train", "test"
 @dataclass(frozen=True, kw_only=True)
 class LabelledVideos:
     """What evaluation needs of a data set. `is_query` is None where there is no split: then each video is a query
-    against all the others. `sources` tells which videos were cut from one, where that is known."""
+    against all those of other sources. `sources` tells which videos were cut from one, where that is known."""
 
     video_indices: np.ndarray
     labels: np.ndarray
@@ -48,7 +48,7 @@ class LabelledVideos:
         is_query = splits[chosen] == query_split if is_split else None
         if is_query is not None and (is_query.all() or not is_query.any()):
             return None
-        return cls(
+        labelled = cls(
             video_indices=videos["video_index"].to_numpy()[chosen],
             labels=labels,
             is_query=is_query,
@@ -57,6 +57,17 @@ class LabelledVideos:
             gallery_split=gallery_split,
             query_split=query_split,
         )
+        is_of_one_source = len(np.unique(labelled.source_numbers)) < 2
+        return None if labelled.is_query is None and is_of_one_source else labelled
+
+    @property
+    def source_numbers(self) -> np.ndarray:
+        """Equal for videos that were cut from one; a video whose source is not known is one of its own."""
+        names = [
+            ("video", str(index)) if source is None else ("source", str(source))
+            for index, source in zip(self.video_indices.tolist(), self.sources.tolist(), strict=True)
+        ]
+        return np.unique(names, axis=0, return_inverse=True)[1].reshape(-1)
 
     def found_in(self, video_indices: np.ndarray) -> "LabelledVideos":
         """Those that are there: damaged videos, which have no features, are in neither gallery nor queries."""
@@ -74,16 +85,17 @@ class LabelledVideos:
         """Who is looked for among whom, for the protocol that stands beside each number."""
         setting = f"gallery {self.gallery_split}, queries {self.query_split}"
         if self.is_query is None:
-            setting = "each video against all others (no train and test splits)"
+            setting = "each video against all others of other sources (no train and test splits)"
         if num_missed := self.num_without_class:
-            setting += f", of which {num_missed} have a class that no other video has and count as misses"
+            setting += f", of which {num_missed} have a class that none of these has and count as misses"
         return setting
 
     @property
     def num_without_class(self) -> int:
         """Queries whose class none of the videos has that they are looked for among: nothing can find them."""
         if self.is_query is None:
-            return int((np.bincount(self.labels) == 1).sum())
+            of_class = np.unique(np.stack([self.labels, self.source_numbers]), axis=1)[0]
+            return int((np.bincount(of_class)[self.labels] == 1).sum())
         return int((~np.isin(self.labels[self.is_query], self.labels[~self.is_query])).sum())
 
 
@@ -102,7 +114,7 @@ def retrieval_result(vectors: torch.Tensor, labelled: LabelledVideos, protocol: 
     """`vectors` are the features of `labelled`, in its order."""
     labels = torch.from_numpy(labelled.labels)
     if labelled.is_query is None:
-        return leave_one_out(vectors, labels, protocol)
+        return leave_one_source_out(vectors, labels, torch.from_numpy(labelled.source_numbers), protocol)
     is_query = torch.from_numpy(labelled.is_query)
     return retrieve(vectors[~is_query], labels[~is_query], vectors[is_query], labels[is_query], protocol)
 

@@ -150,7 +150,7 @@ def table_of(found: Found) -> RetrievalTable:
 def gallery_part(found: Found) -> Markup:
     """Fewer neighbours where there are fewer videos."""
     search, dataset = found.evaluated.search, found.dataset
-    num_others = len(search.gallery) - search.excludes_self
+    num_others = search.num_others
     gallery = make_gallery(
         dataset,
         search,

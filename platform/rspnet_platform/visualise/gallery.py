@@ -128,7 +128,7 @@ def make_gallery(
     videos = {video.video_index: video for video in videos_at(dataset, sorted(shown))}
     return Gallery(
         num_queries=len(search.queries),
-        num_gallery=len(search.gallery) - search.excludes_self,
+        num_gallery=search.num_others,
         queries=queries,
         found=found,
         videos=videos,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from rspnet_core.evaluation.cosine_search import nearest
+from rspnet_core.evaluation.cosine_search import nearest, num_others_at_least
 from rspnet_core.evaluation.retrieval import directions
 from rspnet_core.evaluation.retrieval_protocol import RetrievalProtocol
 from rspnet_platform.inference.dataset_features import DatasetFeatures
@@ -24,30 +24,39 @@ class Neighbour:
 @dataclass(frozen=True, kw_only=True)
 class Search:
     """All queries and the gallery that they are looked for in, by index; `gallery` equals `queries` where each video is
-    looked for among all others. Damaged videos are in neither. Labels are None where there are none."""
+    looked for among all others: `sources` has a number for each then, and none finds another of its own source. Damaged
+    videos are in neither. Labels are None where there are none."""
 
     queries: np.ndarray
     gallery: np.ndarray
     query_labels: np.ndarray | None = None
     gallery_labels: np.ndarray | None = None
+    sources: np.ndarray | None = None
 
     @property
-    def excludes_self(self) -> bool:
-        return np.array_equal(self.queries, self.gallery)
+    def num_others(self) -> int:
+        """Videos that each query has at least to find some among."""
+        return len(self.gallery) if self.sources is None else num_others_at_least(torch.from_numpy(self.sources))
 
     @classmethod
     def without_labels(cls, features: DatasetFeatures) -> "Search":
         """Each video among all others."""
-        return cls(queries=features.video_indices, gallery=features.video_indices)
+        indices = features.video_indices
+        return cls(queries=indices, gallery=indices, sources=np.arange(len(indices)))
 
     @classmethod
     def of(cls, labelled: LabelledVideos, features: DatasetFeatures) -> "Search":
-        """The test videos among the train videos, or each among all others."""
-        there = np.isin(labelled.video_indices, features.video_indices)
-        indices, labels = labelled.video_indices[there], labelled.labels[there]
-        is_query = None if labelled.is_query is None else labelled.is_query[there]
+        """The test videos among the train videos, or each among all others of other sources."""
+        found = labelled.found_in(features.video_indices)
+        indices, labels, is_query = found.video_indices, found.labels, found.is_query
         if is_query is None:
-            return cls(queries=indices, gallery=indices, query_labels=labels, gallery_labels=labels)
+            return cls(
+                queries=indices,
+                gallery=indices,
+                query_labels=labels,
+                gallery_labels=labels,
+                sources=found.source_numbers,
+            )
         return cls(
             queries=indices[is_query],
             gallery=indices[~is_query],
@@ -68,12 +77,13 @@ def find_neighbours(
 
     Raises ValueError for a gallery of fewer videos than are asked for.
     """
-    check_num_nearest(num_nearest, len(search.gallery) - search.excludes_self)
+    check_num_nearest(num_nearest, search.num_others)
     vectors = torch.from_numpy(features.features[name])
     place = {index: position for position, index in enumerate(features.video_indices.tolist())}
     gallery, query = (vectors[[place[i] for i in part.tolist()]] for part in (search.gallery, search.queries))
     unit_gallery, unit_query = directions(gallery, query, protocol.centring)
-    cosines, found = nearest(unit_query, unit_gallery, num_nearest, exclude_self=search.excludes_self)
+    sources = None if search.sources is None else torch.from_numpy(search.sources)
+    cosines, found = nearest(unit_query, unit_gallery, num_nearest, sources=sources)
     return {
         query_index: [
             Neighbour(
