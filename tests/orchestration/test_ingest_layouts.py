@@ -223,7 +223,7 @@ def changed(files: Mapping[str, str], **lists: str | None) -> dict[str, str]:
         (
             "kinetics",
             {**KINETICS, "lists/x.csv": "label,id\n"},
-            r"x\.csv has no column 'youtube_id', .*; found: label, id",
+            r"x\.csv has no column 'youtube_id', .*; columns found: label, id; accepted: label, ",
         ),
         (
             "kinetics",

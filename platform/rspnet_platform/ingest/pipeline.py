@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from rspnet_platform import storage
+from rspnet_platform.command_line import say
 from rspnet_platform.home import is_unpacked_by_ray
 from rspnet_platform.ingest.audit.write_audit import AuditError, ensure_audit
 from rspnet_platform.ingest.base_version import (
@@ -39,6 +40,8 @@ def ingest(config: IngestConfig, progress: Callable[[int, int, int], None] | Non
     """
     output = _resolve_output(config.output)
     listing = _with_prefix(list_videos(config.source, config.source_root, config.source_layout), config.video_id_prefix)
+    for note in listing.notes:
+        say(note)
     ingest_sha256 = hash_command(config, listing)
     base = NOTHING
     if storage.exists(storage.join(output, DESCRIPTION_NAME)):

@@ -5,15 +5,13 @@ Many of the listed videos are gone from YouTube, so that nobody has all of them:
 are no refusals. The `source` of a clip is its YouTube id.
 """
 
-import csv
-import io
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 
 from rspnet_platform import storage
-from rspnet_platform.ingest.layouts.published_lists import ListedVideo, match_files, read_text, unique_videos
+from rspnet_platform.ingest.layouts.published_lists import ListedVideo, match_files, unique_videos
 from rspnet_platform.ingest.layouts.source_files import SourceFiles, find_source_files
 from rspnet_platform.ingest.layouts.source_layout import SourceLayout
 from rspnet_platform.ingest.layouts.source_listing import (
@@ -23,21 +21,32 @@ from rspnet_platform.ingest.layouts.source_listing import (
     VideoSource,
     make_listing,
 )
+from rspnet_platform.ingest.list_faults import ListFaults
+from rspnet_platform.ingest.split_names import ACCEPTED_SPLITS, common_split
+from rspnet_platform.ingest.strict_csv import CsvRow, read_table
 
 _COLUMNS = ("youtube_id", "time_start", "time_end", "split")
-_SPLITS = {"train": "train", "val": "val", "validate": "val", "validation": "val", "test": "test"}
 _CLIP_NAME = re.compile(r"(.{11})_\d{6}_\d{6}")
 
 
 def list_kinetics(root: str, layout: SourceLayout) -> SourceListing:
-    """The clips on disk with the labels and splits of the lists, or of their folders where no lists are given."""
+    """The clips on disk with the labels and splits of the lists, or of their folders where no lists are given.
+
+    ValueError with all faults of the lists; a clip with two labels is one.
+    """
     files = find_source_files(root)
     if layout.annotations is None:
         return _list_split_folders(files)
-    clips = unique_videos(
-        clip for uri in _list_uris(storage.resolve_uri(layout.annotations)) for clip in _read_clips(uri)
-    )
-    return match_files(files, _with_files(files, clips), missing_is_normal=True)
+    faults, notes = ListFaults(), []
+    listed: list[ListedVideo] = []
+    for uri in _list_uris(storage.resolve_uri(layout.annotations)):
+        table = read_table(uri, columns=("label", *_COLUMNS), required=_COLUMNS, faults=faults)
+        notes += [f"columns that are not read: {', '.join(table.ignored_columns)} ({uri})"] * bool(
+            table.ignored_columns
+        )
+        listed += _clips(table.rows, faults)
+    clips = unique_videos(listed, faults)
+    return match_files(files, _with_files(files, clips), missing_is_normal=True, notes=notes)
 
 
 def _list_uris(annotations: str) -> list[str]:
@@ -50,37 +59,37 @@ def _list_uris(annotations: str) -> list[str]:
     return [storage.join(annotations, name) for name in names]
 
 
-def _read_clips(uri: str) -> Iterator[ListedVideo]:
+def _clips(rows: Sequence[CsvRow], faults: ListFaults) -> list[ListedVideo]:
     """Entries whose `file` is the clip's name without an extension; the folder is not in the lists."""
-    reader = csv.DictReader(io.StringIO(read_text(uri), newline=""), strict=True)
-    if missing := [name for name in _COLUMNS if name not in (reader.fieldnames or [])]:
-        raise ValueError(
-            f"{uri} has no column {', '.join(map(repr, missing))};"
-            f" accepted: label,{','.join(_COLUMNS)}; found: {', '.join(reader.fieldnames or ['none'])}"
-        )
-    try:
-        for row in reader:
-            yield _clip(row, f"line {reader.line_num} of {uri}")
-    except csv.Error as error:
-        raise ValueError(f"line {reader.line_num} of {uri} is not CSV: {error}") from error
+    if not all(name in row.cells for row in rows[:1] for name in _COLUMNS):
+        return []  # which is a fault of its own
+    clips = (_clip(row, faults) for row in rows)
+    return [clip for clip in clips if clip is not None]
 
 
-def _clip(row: Mapping[str, str | None], place: str) -> ListedVideo:
-    youtube_id, start, end, split = ((row[name] or "").strip() for name in _COLUMNS)
-    if not youtube_id or not start.isdigit() or not end.isdigit():
-        raise ValueError(
-            f"{place} has youtube_id {youtube_id!r}, time_start {start!r}, time_end {end!r};"
+def _clip(row: CsvRow, faults: ListFaults) -> ListedVideo | None:
+    youtube_id, start, end, split_name = (row.value(name) for name in _COLUMNS)
+    split = common_split(split_name)
+    if not youtube_id or not _is_number(start) or not _is_number(end):
+        faults.add(
+            f"{row.place} has youtube_id {youtube_id!r}, time_start {start!r}, time_end {end!r};"
             " accepted: an id and two whole numbers of seconds"
         )
-    if split not in _SPLITS:
-        raise ValueError(f"{place} has split {split!r}; accepted: {', '.join(_SPLITS)}")
-    return ListedVideo(
-        file=f"{youtube_id}_{int(start):06d}_{int(end):06d}",
-        place=place,
-        label=(row.get("label") or "").strip() or None,
-        split=_SPLITS[split],
-        source=youtube_id,
-    )
+    elif split is None:
+        faults.add(f"{row.place} has split {split_name!r}; accepted: {ACCEPTED_SPLITS}")
+    else:
+        return ListedVideo(
+            file=f"{youtube_id}_{int(start):06d}_{int(end):06d}",
+            place=row.place,
+            label=row.value("label") or None,
+            split=split,
+            source=youtube_id,
+        )
+    return None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def _with_files(files: SourceFiles, clips: Mapping[str, ListedVideo]) -> dict[str, ListedVideo]:
@@ -102,7 +111,8 @@ def _list_split_folders(files: SourceFiles) -> SourceListing:
     videos, unlisted = [], []
     for name, path in files.videos.items():
         folder, *rest = name.split("/")
-        if folder not in _SPLITS or not rest:
+        split = common_split(folder)
+        if split is None or not rest:
             unlisted.append(SkippedFile(path=name, reason=SkipReason.UNLISTED))
             continue
         clip = _CLIP_NAME.fullmatch(os.path.splitext(rest[-1])[0])
@@ -110,14 +120,14 @@ def _list_split_folders(files: SourceFiles) -> SourceListing:
             VideoSource(
                 path=path,
                 video_id=name,
-                label=rest[0] if len(rest) > 1 else None,
-                split=_SPLITS[folder],
+                label=(rest[0] or None) if len(rest) > 1 else None,
+                split=split,
                 source=clip[1] if clip else None,
             )
         )
     if not videos:
         raise ValueError(
-            f"{files.root} holds no video below {', '.join(_SPLITS)}; accepted: folders train/CLASS and val/CLASS,"
+            f"{files.root} holds no video below train, val or test; accepted: folders train/CLASS and val/CLASS,"
             " or annotations: the CSV lists"
         )
     return make_listing(files.root, videos, files.refusals, [*files.others, *unlisted])

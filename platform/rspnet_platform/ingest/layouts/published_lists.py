@@ -1,11 +1,11 @@
 """Reading the lists that come with a published data set, and matching them with the files on disk."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rspnet_platform import storage
 from rspnet_platform.ingest.layouts.source_files import SourceFiles
 from rspnet_platform.ingest.layouts.source_listing import (
     SkippedFile,
@@ -14,6 +14,8 @@ from rspnet_platform.ingest.layouts.source_listing import (
     VideoSource,
     make_listing,
 )
+from rspnet_platform.ingest.list_faults import ListFaults
+from rspnet_platform.ingest.list_text import read_text
 from rspnet_platform.ingest.refusals import Refusal
 from rspnet_platform.videos.refusal_reasons import RefusalReason
 
@@ -29,45 +31,41 @@ class ListedVideo:
     source: str | None = None
 
 
-def read_text(uri: str) -> str:
-    """ValueError when the list is missing or not UTF-8."""
-    try:
-        return storage.read_bytes(uri).decode("utf-8-sig")
-    except (FileNotFoundError, NotADirectoryError):
-        raise ValueError(f"the list {uri} does not exist; accepted: the published file of that name") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{uri} is not UTF-8 text: {error}") from error
-
-
-def read_lines(uri: str) -> list[tuple[str, str]]:
-    """(place, line) of each line that is not blank; the place names file and line."""
-    lines = read_text(uri).splitlines()
-    return [(f"line {number} of {uri}", line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
-
-
 def read_json_list(uri: str) -> Any:
-    """The parsed file. ValueError when it is missing or not JSON."""
+    """The parsed file. ValueError when it is missing, not JSON, or an object in it has a key twice."""
     try:
-        return json.loads(read_text(uri))
+        return json.loads(read_text(uri), object_pairs_hook=lambda pairs: _object(pairs, uri))
     except json.JSONDecodeError as error:
         raise ValueError(f"{uri} is not valid JSON: {error}") from error
 
 
-def unique_videos(listed: Iterable[ListedVideo]) -> dict[str, ListedVideo]:
-    """{file: entry}. The same entry twice counts once; ValueError for one on two sides of a split or in two classes."""
+def _object(pairs: list[tuple[str, Any]], uri: str) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+        raise ValueError(f"{uri} has the key {twice[0]!r} twice in one object; accepted: each key once")
+    return value
+
+
+def unique_videos(listed: Iterable[ListedVideo], faults: ListFaults) -> dict[str, ListedVideo]:
+    """{file: entry}. The same entry twice counts once; one on two sides of a split or in two classes is a fault.
+
+    ValueError with these and all other `faults`, of which reading `listed` adds its own.
+    """
     videos: dict[str, ListedVideo] = {}
     for video in listed:
         first = videos.setdefault(video.file, video)
         if first.split != video.split:
-            raise ValueError(
+            faults.add(
                 f"{video.file} is in {first.split} ({first.place}) and in {video.split} ({video.place});"
                 " accepted: one of them"
             )
         if first.label != video.label:
-            raise ValueError(
+            faults.add(
                 f"{video.file} has the class {first.label!r} ({first.place}) and {video.label!r} ({video.place});"
                 " accepted: one of them"
             )
+    faults.raise_if_any()
     return videos
 
 
@@ -77,6 +75,7 @@ def match_files(
     *,
     unused: Iterable[str] = (),
     missing_is_normal: bool = False,
+    notes: Iterable[str] = (),
 ) -> SourceListing:
     """The listed videos that are on disk; a missing one is refused as `not_found`, or left out where that is normal.
 
@@ -109,7 +108,7 @@ def match_files(
             Refusal(path=video.file, reason=RefusalReason.NOT_FOUND, detail=f"listed in {video.place}")
             for video in sorted(absent, key=lambda video: video.file)
         ]
-    return make_listing(files.root, videos, refusals, skipped)
+    return make_listing(files.root, videos, refusals, skipped, notes)
 
 
 def _left_out(files: SourceFiles, listed: Mapping[str, ListedVideo], unused: set[str]) -> Iterable[SkippedFile]:

@@ -50,12 +50,14 @@ class SkippedFile:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceListing:
-    """What was found, all of it sorted. `refusals` are entries of a list that may not or cannot be opened at all."""
+    """What was found, all of it sorted. `refusals` are entries of a list that may not or cannot be opened at all;
+    `notes` say how the source was understood, where that may not be what was meant."""
 
     root: str
     videos: tuple[VideoSource, ...]
     refusals: tuple[Refusal, ...] = ()
     skipped: tuple[SkippedFile, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def skipped_files(self) -> tuple[str, ...]:
@@ -73,6 +75,7 @@ def make_listing(
     videos: Iterable[VideoSource],
     refusals: Iterable[Refusal] = (),
     skipped: Iterable[SkippedFile] = (),
+    notes: Iterable[str] = (),
 ) -> SourceListing:
     """The listing in the one order that does not depend on how a store lists."""
     return SourceListing(
@@ -80,4 +83,5 @@ def make_listing(
         videos=tuple(sorted(videos, key=lambda video: video.video_id)),
         refusals=tuple(refusals),
         skipped=tuple(sorted(skipped, key=lambda file: (file.path, file.reason))),
+        notes=tuple(notes),
     )
