@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from rspnet_platform.config import PretrainConfig
+from rspnet_platform.inference.encoder_input_of_run import trained_frame_stride
 from rspnet_platform.ingest.ingest_config import IngestConfig
 from rspnet_platform.ingest.pipeline import ingest
 from rspnet_platform.shards.dataset import open_dataset
 from rspnet_platform.shards.row_groups import EncodedVideo, read_videos
 from rspnet_platform.stream.clip_decoding import SampleRecipe, decode_sample
 from rspnet_platform.synthetic_videos import SyntheticVideosConfig, render
+from rspnet_platform.train.checkpoints import checkpoint_config
 from rspnet_platform.train.training_state import build_task
 from safetensors.torch import load_model, save_model
 from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -131,8 +133,9 @@ def batches(num_steps: int, num_videos: int, config: PretrainConfig) -> list[lis
 
 
 def probe(encoder: VideoEncoder, videos: list[LabelledVideo], config: PretrainConfig) -> dict[str, float]:
-    """From standardised features of four clips at normal speed, mean over the clips: logistic regression of motion and
-    appearance, and ridge regression of the background's colour, which belongs to no class: its share of variance."""
+    """From standardised features of four clips as it was trained on, at normal speed where at several, mean over the
+    clips: logistic regression of motion and appearance, and ridge regression of the background's colour, which belongs
+    to no class: its share of variance."""
     planes, table = centre_clips_and_features(encoder, videos, config)
     is_train = np.array([video.split == "train" for video in videos])
     scores = {}
@@ -152,7 +155,11 @@ def centre_clips_and_features(
     encoder: VideoEncoder, videos: list[LabelledVideo], config: PretrainConfig
 ) -> tuple[np.ndarray, np.ndarray]:
     """Planes uint8 [video, clip, time, crop_size * 3 // 2, crop_size] and features float32 [video, feature]."""
-    sampler = EvenlySpacedSampler(num_clips=4, num_frames_per_clip=config.task.clips.num_frames_per_clip)
+    sampler = EvenlySpacedSampler(
+        num_clips=4,
+        num_frames_per_clip=config.task.clips.num_frames_per_clip,
+        frame_stride=trained_frame_stride(checkpoint_config(config)),
+    )
     recipe = SampleRecipe(sampler=sampler, views=(CentreView(crop_size=config.task.view.crop_size),), seed=0)
     all_planes, features = [], []
     for first in range(0, len(videos), NUM_VIDEOS_PER_BATCH):

@@ -20,13 +20,18 @@ def encoder_input_of_run(config: Mapping[str, Any], short_side: int) -> EncoderI
         raise ValueError(f"evaluation.protocol is {name!r}; accepted are {', '.join(RETRIEVAL_PROTOCOLS)}")
     return EncoderInput(
         num_frames_per_clip=value_of(config, "task.clips.num_frames_per_clip"),
-        frame_stride=config.get("evaluation.frame_stride", default.frame_stride),
+        frame_stride=config.get("evaluation.frame_stride") or trained_frame_stride(config),
         crop_size=value_of(config, "task.view.crop_size"),
         short_side=short_side,
         num_clips=RETRIEVAL_PROTOCOLS[name].num_clips,
         pooling=RETRIEVAL_PROTOCOLS[name].pooling,
         normalisation=value_of(config, "task.normalisation"),
     )
+
+
+def trained_frame_stride(config: Mapping[str, Any]) -> int:
+    """That of the sampler's clips; 1 for samplers that play videos at several speeds, of which 1 is the video's own."""
+    return config.get("task.clips.frame_stride", 1)
 
 
 def value_of(config: Mapping[str, Any], key: str) -> Any:

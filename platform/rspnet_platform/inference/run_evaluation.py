@@ -72,7 +72,7 @@ def evaluate_run(
     )
     protocol = evaluation.retrieval_protocol
     results = evaluate_retrieval(labelled, features, protocol)
-    description = f"{protocol.name} ({protocol.stamp}; stride {evaluation.frame_stride}); {labelled.setting}"
+    description = f"{protocol.name} ({protocol.stamp}; stride {encoder_input.frame_stride}); {labelled.setting}"
     return Evaluation(
         protocol=description,
         results=results,
