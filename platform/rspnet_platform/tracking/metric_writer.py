@@ -142,7 +142,7 @@ class MetricWriter:
 
     def _note_absence(self, error: Exception) -> None:
         if not self._is_away:
-            place = self._outbox.uri if self._outbox else "memory"
+            place = "memory" if self._outbox is None else self._outbox.uri
             _LOGGER.warning("metrics are kept in %s until they can be sent: %s", place, redact(str(error)))
         self._is_away = True
 
