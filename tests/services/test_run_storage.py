@@ -10,6 +10,7 @@ from rspnet_platform import object_store, storage
 from rspnet_platform.train.run_storage import run_filesystem
 
 from tests.services.conftest import make_bucket
+from tests.services.swift_store import STRANGER, SwiftStore
 
 
 def test_folders_come_and_go(bucket: str, tmp_path: Path) -> None:
@@ -37,6 +38,26 @@ def test_folders_come_and_go(bucket: str, tmp_path: Path) -> None:
         assert stream.read() == b"{}"
     filesystem.delete_dir(f"{path}/checkpoint")
     assert storage.list_names(f"{bucket}/runs/run") == []
+
+
+def test_a_checkpoint_that_cannot_be_deleted_costs_a_line(
+    shared_store: SwiftStore, as_owner, bucket: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And no name is a pattern: the checkpoint beside stays."""
+    for name in ("run[12]", "run1"):
+        storage.write_bytes(f"{bucket}/{name}/checkpoint/file", b"1")
+    filesystem, path = run_filesystem(f"{bucket}/run[12]")
+    assert filesystem is not None
+    as_owner(shared_store, user=STRANGER)
+    filesystem.delete_dir(f"{path}/checkpoint")
+    [record] = caplog.records
+    assert record.getMessage().startswith(f"cannot delete {bucket}/run[12]/checkpoint: ")
+    assert record.getMessage().endswith("; it is left there")
+    assert record.exc_info is None
+    as_owner(shared_store)
+    assert storage.list_names(f"{bucket}/run[12]/checkpoint") == ["file"]
+    filesystem.delete_dir(f"{path}/checkpoint")
+    assert storage.list_names(bucket) == ["run1"]
 
 
 def test_a_stream_is_sent_whole_when_it_is_closed(bucket: str) -> None:
