@@ -21,7 +21,7 @@ from rspnet_platform.synthetic_scenes import APPEARANCES, MOTIONS, draw_scene, r
 
 CSV_NAME = "videos.csv"
 MARKER_NAME = "synthetic_videos.json"
-_CSV_COLUMNS = ("path", "label", "motion", "appearance", "split", "source")
+_CSV_COLUMNS = ("path", "label", "split", "source")
 _CODEC_OPTIONS = {"preset": "veryfast", "crf": "18", "mbtree": "0"}  # mbtree: see ingest.transcoding
 
 
@@ -71,7 +71,7 @@ def render(folder: str | Path, config: SyntheticVideosConfig) -> Path:
             path = f"{label}/{label}_{index:03d}.mp4"
             (folder / path).write_bytes(render_video(config, motion, appearance, index))
             split = "test" if index % 4 == 3 else "train"
-            rows.append((path, label, motion, appearance, split, Path(path).stem))
+            rows.append((path, label, split, Path(path).stem))
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows([_CSV_COLUMNS, *rows])
     storage.write_bytes(str(manifest), text.getvalue().encode())

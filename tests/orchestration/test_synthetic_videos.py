@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rspnet_platform.ingest.sources import list_videos
 from rspnet_platform.synthetic_scenes import APPEARANCES, MOTIONS, draw_scene, render_scene
 from rspnet_platform.synthetic_videos import SyntheticVideosConfig, render, render_video
 
@@ -24,6 +25,7 @@ def test_every_combination_is_there_once_rendered(tmp_path: Path) -> None:
     assert {row["label"] for row in rows} == {f"{motion}_{look}" for motion in MOTIONS for look in APPEARANCES}
     assert len({row["source"] for row in rows}) == 64
     assert all((path.parent / row["path"]).is_file() for row in rows)
+    assert list_videos(str(path)).notes == ()
     (path.parent / rows[0]["path"]).unlink()
     assert render(tmp_path / "videos", SMALL) == path
     assert not (path.parent / rows[0]["path"]).exists()
