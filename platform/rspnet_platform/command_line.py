@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -73,6 +74,8 @@ def end_stopped(stop: BaseException, *, goes_on: bool) -> NoReturn:
             raise stop
         STOP_REQUESTS.signal_number = signal.SIGTERM  # as Ray takes it, while it starts
     say(stop_message(stop, goes_on=goes_on))
+    # A thread in the middle of an import, say, fails while what it imports takes its leave.
+    threading.excepthook = lambda _: None
     atexit._run_exitfuncs()
     os._exit(STOP_REQUESTS.exit_status)
 

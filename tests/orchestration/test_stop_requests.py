@@ -51,6 +51,18 @@ def test_a_signal_ends_a_job_with_one_line_and_its_status(number: int, status: i
     assert stopped(WORKING, number) == (status, f"stopped by {name}; the same command goes on\n")
 
 
+def test_a_thread_that_is_broken_off_says_nothing() -> None:
+    """As one that imports torch while the job is stopped, and fails over what has taken its leave."""
+    body = [
+        "import atexit, threading",
+        "leaving = threading.Event()",
+        "atexit.register(lambda: (leaving.set(), time.sleep(0.5)))",
+        "threading.Thread(target=lambda: (leaving.wait(), 1 / 0), daemon=True).start()",
+        WORKING,
+    ]
+    assert stopped("\n    ".join(body), signal.SIGINT) == (130, "stopped by Ctrl-C; the same command goes on\n")
+
+
 def test_a_job_that_begins_anew_does_not_say_that_it_goes_on() -> None:
     """Promotion and pictures."""
     assert stopped(WORKING, signal.SIGINT, options=", goes_on=False") == (130, "stopped by Ctrl-C\n")
