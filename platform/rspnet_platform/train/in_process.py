@@ -22,6 +22,7 @@ from ray.train.v2._internal.execution.training_report import _TrainingReport
 from torch import nn
 
 from rspnet_core.pretext.task import PretextTask
+from rspnet_platform.object_store import StorageError
 from rspnet_platform.stream.training_dataset import TrainingStream
 from rspnet_platform.train.failure_notice import storage_error_in
 from rspnet_platform.train.loop import LoopInputs, start_state, train_on
@@ -106,6 +107,11 @@ class InProcessWorker(Worker):
         name = self._storage.make_default_checkpoint_dir_name()
         try:
             kept = self._storage.persist_current_checkpoint(Checkpoint.from_directory(folder), name)
+        except StorageError:
+            raise
+        except OSError as error:  # pyarrow's, of a local folder, does not say where
+            place = self._storage.build_checkpoint_path_from_name(name)
+            raise StorageError(f"cannot write the checkpoint {place}: {error}") from error
         finally:
             shutil.rmtree(folder)
         report = _TrainingReport(checkpoint=kept, metrics=dict(metrics), validation=is_validated)
