@@ -11,7 +11,13 @@ from typing import Any
 
 import pytest
 from rspnet_platform import local_cluster, runtime
+from rspnet_platform.command_line import UserError
 from rspnet_platform.local_cluster import IS_LOCAL, environment_of_workers, is_local_cluster, python_path
+from rspnet_platform.train.pulse import Pulse
+from rspnet_platform.train.silence import MAX_SILENT_SECONDS
+from rspnet_platform.train.stoppable import stoppable
+
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,6 +69,44 @@ def test_ray_listens_on_loopback_alone(ray_of_two_cpus: None) -> None:  # noqa: 
     assert len(places) > 5
     assert sum(map(len, places.values())) > 5
     assert {ip for ips in places.values() for ip in ips} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+
+def test_the_head_is_watched(ray_of_two_cpus: None) -> None:  # noqa: ARG001
+    """As long as this process is connected to it."""
+    import ray
+
+    [watch] = runtime.WATCHING
+    assert watch._address == ray.get_runtime_context().gcs_address
+    assert watch._thread.is_alive()
+
+
+def test_a_training_says_which_rank_is_silent(
+    ray_of_two_cpus: None,  # noqa: ARG001
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Of two that beat, the one that does no more; through the cluster, as from other processes."""
+    monkeypatch.setenv(MAX_SILENT_SECONDS, "1.5")
+    with (
+        stoppable(str(tmp_path)) as board,
+        Pulse(board, rank=0, num_workers=2, step=7),
+        Pulse(board, rank=1, num_workers=2, step=7) as silent,
+    ):
+        wait_until(lambda: set(board.read()) == {0, 1}, "the ranks do not beat")
+        silent._ended.set()
+        wait_until(lambda: "has not reported" in capfd.readouterr().err, "nobody says it", timeout_seconds=20)
+    assert board.read() == {}
+
+
+def test_an_address_that_is_none_is_refused_before_ray_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray would look for it for minutes."""
+    import ray
+
+    monkeypatch.setenv("RAY_ADDRESS", "head:many")
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(UserError, match="RAY_ADDRESS is 'head:many'; accepted are HOST:PORT"):
+        runtime.connect()
 
 
 def connections(processes: list[Any]) -> Iterator[tuple[Any, list[Any]]]:
