@@ -19,13 +19,15 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 600
+LET_GO = "let_go"
 Samples = list[tuple[int, int]]
 """(epoch, video index), sorted."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedRun:
-    """Its settings. `num_cpus_of_nodes`: several raylets instead of a local Ray."""
+    """Its settings. `num_cpus_of_nodes`: several raylets instead of a local Ray. `held_step`: it waits after that step
+    until `let_go`, so that what is done to it meanwhile never comes too late; 0 waits nowhere."""
 
     folder: str
     dataset: str
@@ -35,7 +37,7 @@ class RecordedRun:
     num_samples_per_visit: int = 1
     max_samples_per_execution: int = 500_000
     checkpoint_every_num_steps: int = 4
-    seconds_per_step: float = 0.0
+    held_step: int = 0
     num_cpus_of_nodes: tuple[int, ...] = ()
     data: dict[str, Any] = field(default_factory=dict)
 
@@ -83,6 +85,9 @@ class RecordedRun:
             assert time.monotonic() < deadline, "took too long"
             time.sleep(0.01)
 
+    def let_go(self) -> None:
+        (Path(self.folder) / LET_GO).touch()
+
     @property
     def checkpoint_list(self) -> Path:
         return Path(self.run_uri) / "checkpoint_manager_snapshot.json"
@@ -119,7 +124,7 @@ def kill_group(process: subprocess.Popen) -> None:
     process.wait()
 
 
-def recording_loop(records: str, seconds_per_step: float, loop_config: dict) -> Any:
+def recording_loop(folder: str, held_step: int, loop_config: dict) -> Any:
     """The real loop, whose steps write a line each once they are done."""
     import ray
     import ray.train
@@ -130,7 +135,7 @@ def recording_loop(records: str, seconds_per_step: float, loop_config: dict) -> 
     attempt = broadcast_from_rank_zero(time.time_ns())
     rank = ray.train.get_context().get_world_rank()
     train_on = TrainingState.train_on
-    path = Path(records) / f"{attempt}-{rank}.jsonl"
+    path = Path(folder) / "records" / f"{attempt}-{rank}.jsonl"
     path.parent.mkdir(exist_ok=True)
 
     def recording_train_on(self, batch):
@@ -140,7 +145,8 @@ def recording_loop(records: str, seconds_per_step: float, loop_config: dict) -> 
         with path.open("a") as file:
             record = {"attempt": attempt, "step": self.step, "rank": rank, "node_id": node_id, "samples": samples}
             file.write(json.dumps(record) + "\n")
-        time.sleep(seconds_per_step)
+        while self.step == held_step and not (Path(folder) / LET_GO).exists():
+            time.sleep(0.05)
         return report
 
     TrainingState.train_on = recording_train_on
@@ -182,7 +188,7 @@ def drive(settings: RecordedRun) -> None:
     )
     # This module is not among those that the workers get.
     cloudpickle.register_pickle_by_value(importlib.import_module("tests.end_to_end.recorded_run"))
-    loop = partial(recording_loop, f"{settings.folder}/records", settings.seconds_per_step)
+    loop = partial(recording_loop, settings.folder, settings.held_step)
     launch.train_loop = loop
     dataset = open_dataset(settings.dataset)
     stream = launch.plan_stream(config, dataset, settings.run_uri)
