@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rspnet_platform.command_line import say, say_step
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,6 +50,31 @@ def test_a_users_mistake_is_one_message_without_a_traceback():
     first, *others = done.stderr.splitlines()
     assert first.endswith(" s  loading the job")
     assert others == ["error: margin is 3; accepted are 0 to 2"]
+
+
+def test_no_line_of_a_job_holds_a_password(monkeypatch, capsys):
+    """Neither an address's nor that of a variable that names a secret."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted-secret-key")
+    say("signed with planted-secret-key for http://someone:planted-password@host")
+    say_step("asking http://someone:planted-password@host")
+    printed = capsys.readouterr().err
+    assert printed.startswith("signed with *** for http://someone:***@host\n")
+    assert "planted" not in printed
+
+
+def test_no_error_of_a_job_holds_a_password():
+    """With its traceback or without; nor one in its arguments."""
+    error = "{}('no answer from http://someone:planted-password@host')"
+    fails = "    raise " + error
+    for code in (
+        f"def job(config):\n{fails.format('ValueError')}\nrun_job(list, job)",
+        f"def job(config):\n{fails.format('RuntimeError')}\nrun_job(list, job)",
+        f"def parse(arguments):\n{fails.format('ValueError')}\nrun_job(parse, dict)",
+    ):
+        done = run(code)
+        assert done.stderr.endswith("error: no answer from http://someone:***@host\n")
+        assert "@host" not in done.stdout
+        assert "planted" not in done.stderr.replace(code, "")
 
 
 def test_our_own_mistake_shows_its_traceback():

@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 from rspnet_platform.finetune.recognition_loop_task import read_weights
 from rspnet_platform.finetune.several_runs import finetune
+from rspnet_platform.run import VALIDATION_OUTBOX
 from rspnet_platform.shards.dataset import ShardedDataset
+from rspnet_platform.tracking.metric_outbox import MetricOutbox, MetricPoint
 
 from jobs.finetune import parse
 from tests.end_to_end.pretrain_job import ROOT, WITHOUT_REPORT, PretrainJob, kill_group, wait_until
 from tests.labelled_dataset import NUM_TEST, NUM_TRAIN, make_labelled_dataset
+from tests.waiting import history
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +83,8 @@ def undisturbed(dataset: ShardedDataset, tmp_path_factory: pytest.TempPathFactor
 
 def test_killed_and_resumed_equals_undisturbed(undisturbed, tmp_path):
     """SIGKILL to the whole job in the middle of training, by a worker of Ray Train; without one the same command comes
-    to the same losses, epoch, weights and accuracies, and leaves the chosen epoch's weights alone."""
+    to the same losses, epoch, weights and accuracies, leaves the chosen epoch's weights alone, and sends what metrics
+    waited."""
     whole, result = undisturbed
     job = FinetuneJob(folder=tmp_path, dataset=whole.dataset)
     process = job.start(num_workers=1)
@@ -89,7 +93,12 @@ def test_killed_and_resumed_equals_undisturbed(undisturbed, tmp_path):
     finally:
         kill_group(process)
     assert job.stage() == "training"
+    run_id = json.loads((job.run_folder / "run.json").read_text())["mlflow_run_id"]
+    unsent = MetricOutbox(str(job.run_folder / VALIDATION_OUTBOX))  # nobody but the run's last word on metrics sends it
+    unsent.append([MetricPoint(run_id, "was_unsent", 1.0, 1, 1)])
     resumed = job.result()
+    assert history(f"sqlite:///{job.database}", run_id, "was_unsent") == [(1, 1.0)]
+    assert not unsent.names()
     assert resumed["runs"][0]["num_steps"] == NUM_STEPS
     assert result["runs"][0]["report_parts_left_out"] == []
     assert f"{result['runs'][0]['metrics']['finetune/test_top1']:.1%}" in Path(result["runs"][0]["report"]).read_text()

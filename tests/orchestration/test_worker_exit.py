@@ -10,8 +10,11 @@ PROGRAM = f"""
 import atexit, os, signal, sys, weakref
 sys.path.insert(0, {str(ROOT / "platform")!r})
 atexit.register(print, "an interpreter that takes itself apart")
-from rspnet_platform.worker_setup import end_without_native_clean_up
-end_without_native_clean_up()
+import ray
+from types import SimpleNamespace
+ray.get_runtime_context = lambda: SimpleNamespace(gcs_address="127.0.0.1:1")
+from rspnet_platform.worker_setup import set_up_worker
+set_up_worker()
 atexit.register(print, "what came after")
 class Folder: pass
 folder = Folder()
@@ -26,8 +29,8 @@ sys.exit(1)
 
 
 def test_a_worker_ends_after_its_own_clean_up_and_before_the_interpreters():
-    """What tasks have registered is called, and temporary folders go; output is not lost. A SIGTERM on the
-    way, as Ray sends it, changes nothing."""
+    """Once it is set up as each worker is. What tasks have registered is called, and temporary folders go; output is
+    not lost. A SIGTERM on the way, as Ray sends it, changes nothing."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert "not yet flushed" in done.stdout
