@@ -124,7 +124,8 @@ def test_a_description_without_versions_is_version_1(dataset_folder: Path) -> No
     """As those are that were made before data sets could be added to."""
     path = dataset_folder / "dataset.json"
     value = json.loads(path.read_text())
-    for name in ("version", "videos_file", "refusals_file", "num_already_present", "frames_per_second"):
+    added = ("version", "videos_file", "refusals_file", "num_already_present", "frames_per_second")
+    for name in (*added, "test_fraction", "split_seed"):
         del value[name]
     path.write_text(json.dumps(value))
     assert open_dataset(str(dataset_folder)).description.version == 1

@@ -65,7 +65,8 @@ def check_splits(dataset: ShardedDataset, train_split: str, test_split: str) -> 
     """Training on all, or on what is tested, would make the number worthless."""
     if not dataset.description.splits:
         raise ValueError(
-            f"the data set {dataset.uri} has no splits; accepted is one ingested with training and test videos"
+            f"the data set {dataset.uri} has no splits; accepted is one ingested with training and test videos "
+            "(jobs/ingest.py --test-fraction 0.2 draws them where the source does not say)"
         )
     if EVERY_SPLIT in (train_split, test_split) or train_split == test_split:
         raise ValueError(

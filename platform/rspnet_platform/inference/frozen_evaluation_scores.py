@@ -56,7 +56,7 @@ def check_labels(name: str, protocol: FrozenProtocol, labelled: LabelledVideos, 
     if labelled.is_query is None:
         raise ValueError(
             f"protocol {name!r} fits a classifier to one split and scores it on another, and the data set has no "
-            "splits; accepted without them are retrieval and knn"
+            "splits (jobs/ingest.py --test-fraction 0.2 draws them); accepted without them are retrieval and knn"
         )
     known = np.flatnonzero(~labelled.is_query)
     if len(classes := np.unique(labelled.labels[known])) < 2:

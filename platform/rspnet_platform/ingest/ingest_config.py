@@ -29,6 +29,8 @@ class IngestConfig:
     """The folder or file of a published data set's lists."""
     split_number: int | None = None
     """Which of the three published splits of UCF101 or HMDB51; the first by default."""
+    test_fraction: float | None = None
+    """This much of each class becomes the split test, the rest train, by whole sources; for a source without splits."""
     profile: Literal["indexed", "original"] = "indexed"
     """How pixels are stored: encoded anew for fast reading, or as the files that came."""
     short_side: int = 128
@@ -47,7 +49,7 @@ class IngestConfig:
     run_on: Literal["auto", "local", "ray"] = "auto"
     """The cluster that RAY_ADDRESS names, as it does under ray job submit, or else this machine; or one of the two."""
     seed: int = 0
-    """Of the order in which videos lie in the shards."""
+    """Of the order in which videos lie in the shards, and of the split that `test_fraction` draws."""
     limits: VideoLimits = field(default_factory=VideoLimits)
     tolerance: DamageTolerance = field(default_factory=DamageTolerance)
     shards: ShardConfig = field(default_factory=ShardConfig)
@@ -60,6 +62,8 @@ class IngestConfig:
             self._check_frames_per_second(self.frames_per_second)
         if not (16 <= self.short_side <= 2160) or self.short_side % 2:
             raise ValueError(f"short_side is {self.short_side}; accepted: an even number from 16 to 2160")
+        if self.test_fraction is not None and not 0 < self.test_fraction < 1:
+            raise ValueError(f"test_fraction is {self.test_fraction}; accepted: more than 0 and less than 1")
         if not 0 <= self.max_refused_fraction <= 1:
             raise ValueError(f"max_refused_fraction is {self.max_refused_fraction}; accepted: 0 to 1")
         if self.min_num_frames < 1:

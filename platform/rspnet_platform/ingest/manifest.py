@@ -40,10 +40,13 @@ _RUNNING_FIELDS = (
 
 
 def hash_command(config: IngestConfig, listing: SourceListing) -> str:
-    """Equal for commands that would make the same data set of the same list of files."""
+    """Equal for commands that would make the same data set of the same list of files. `listing` has not got the splits
+    that `test_fraction` draws yet: they depend on what the data set has when a command is given first."""
     settings = dataclasses.asdict(config)
     for name in _RUNNING_FIELDS:
         del settings[name]
+    if config.test_fraction is None:  # as of the commands from before there was one
+        del settings["test_fraction"]
     entries = [[v.video_id, v.label, v.split, v.source] for v in listing.videos]
     refused = [refusal.path for refusal in listing.refusals]
     value = [SCHEMA_VERSION, codec_settings(config), settings, listing.root, entries, refused]
@@ -97,6 +100,8 @@ def write_dataset_files(
         videos_file=videos_file,
         refusals_file=versioned_name(REFUSALS_NAME, version),
         num_already_present=num_already_present,
+        test_fraction=config.test_fraction,
+        split_seed=None if config.test_fraction is None else config.seed,
     )
     _publish(output, description)
     return description

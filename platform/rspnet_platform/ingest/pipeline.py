@@ -16,6 +16,7 @@ from rspnet_platform.ingest.base_version import (
     find_finished_version,
     open_base_version,
 )
+from rspnet_platform.ingest.drawn_split import check_without_splits, with_drawn_split
 from rspnet_platform.ingest.ingest_config import IngestConfig
 from rspnet_platform.ingest.ingest_result import IngestResult, result_of_version
 from rspnet_platform.ingest.ingest_state import IngestState
@@ -42,6 +43,8 @@ def ingest(config: IngestConfig, progress: Callable[[int, int, int], None] | Non
     listing = _with_prefix(list_videos(config.source, config.source_root, config.source_layout), config.video_id_prefix)
     for note in listing.notes:
         say(note)
+    if config.test_fraction is not None:
+        check_without_splits(listing, config.test_fraction)
     ingest_sha256 = hash_command(config, listing)
     base = NOTHING
     if storage.exists(storage.join(output, DESCRIPTION_NAME)):
@@ -53,6 +56,10 @@ def ingest(config: IngestConfig, progress: Callable[[int, int, int], None] | Non
         base = _base_to_add_to(output, config)
     elif config.add:
         raise ValueError(f"there is no complete data set at {output} to add to; accepted: the same without --add")
+    if config.test_fraction is not None:
+        listing, notes = with_drawn_split(listing, base, fraction=config.test_fraction, seed=config.seed)
+        for note in notes:
+            say(note)
     journal = Journal(output, ingest_sha256, base.version)
     state = IngestState(output, config, base, journal, listing)
     _run(state, config, base, listing, progress or (lambda *_: None))

@@ -27,6 +27,7 @@ def description_uri(dataset_uri: str, version: int) -> str:
 class DatasetDescription:
     """`dataset.json` describes the newest version. It is written last: a folder without it is not a data set.
 
+    `test_fraction` and `split_seed` are of a split that the ingest drew, None where the source has its own or none.
     `frames_per_second` is the rate that all videos were brought to, None where each kept its own.
     `manifest_sha256` is the identity of this version (metadata and pixels of every video, in order);
     `ingest_sha256` that of the command that made it (listing of the source and settings). The numbers are of all
@@ -53,6 +54,8 @@ class DatasetDescription:
     videos_file: str = VIDEOS_NAME
     refusals_file: str = REFUSALS_NAME
     num_already_present: int = 0
+    test_fraction: float | None = None
+    split_seed: int | None = None
 
     def __post_init__(self) -> None:
         if self.version < 1:
