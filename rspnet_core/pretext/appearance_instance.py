@@ -33,12 +33,13 @@ class AppearanceInstance(MomentumContrast):
         positives = [keys["same_speed"], keys["other_speed"]] if chosen == "both" else [keys[chosen]]
         terms = [self.discriminate(query, positive, batch.video_index) for positive in positives]
         loss = torch.stack([term.loss.mean() for term in terms]).sum()
-        self.will_enqueue(keys[self.config.enqueued_keys], batch.video_index, context)
+        step_keys = self.will_enqueue(keys[self.config.enqueued_keys], batch.video_index, context)
         return PretextOutput(
             loss=loss,
             metrics={
                 "instance/loss": loss.detach(),
                 "instance/top1": torch.stack([term.top1 for term in terms]).mean(),
+                "instance/top1_own_batch": step_keys.top1(query, positives, batch.video_index),
                 "feature_std": feature_std(pool(feature_map)),
             },
         )

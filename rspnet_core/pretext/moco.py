@@ -27,7 +27,6 @@ from math import cos, pi
 import torch
 
 from rspnet_core.encoders.video_encoder import pool
-from rspnet_core.losses.info_nce import InfoNCEResult
 from rspnet_core.pretext.feature_spread import feature_std
 from rspnet_core.pretext.moco_config import MoCoConfig
 from rspnet_core.pretext.momentum_contrast import MomentumContrast
@@ -47,24 +46,23 @@ class MoCo(MomentumContrast):
         keys = [self.unit_keys(batch.clips[:, place], context, f"key/{place}") for place in range(num_clips)]
         feature_map = self.encoder(batch.clips.flatten(0, 1))
         queries = self.unit_query(feature_map).unflatten(0, batch.clips.shape[:2])
-        losses, top1 = [], []
-        for place in range(num_clips):
-            terms: list[InfoNCEResult] = [
-                self.discriminate(queries[:, place], keys[other], batch.video_index)
-                for other in range(num_clips)
-                if other != place
-            ]
-            losses.append(torch.stack([term.loss.mean() for term in terms]).mean())
-            top1 += [term.top1 for term in terms]
         # Video by video: the queue's order does not depend on the number of workers or micro-batches.
         all_keys = torch.stack(keys, dim=1).flatten(0, 1)
-        self.will_enqueue(all_keys, batch.video_index.repeat_interleave(num_clips), context)
+        step_keys = self.will_enqueue(all_keys, batch.video_index.repeat_interleave(num_clips), context)
+        losses, top1, top1_own_batch = [], [], []
+        for place in range(num_clips):
+            query, positives = queries[:, place], [*keys[:place], *keys[place + 1 :]]
+            terms = [self.discriminate(query, positive, batch.video_index) for positive in positives]
+            losses.append(torch.stack([term.loss.mean() for term in terms]).mean())
+            top1 += [term.top1 for term in terms]
+            top1_own_batch.append(step_keys.top1(query, positives, batch.video_index))
         loss = torch.stack(losses)
         return PretextOutput(
             loss=loss.sum(),
             metrics={
                 "instance/loss": loss.mean().detach(),
                 "instance/top1": torch.stack(top1).mean(),
+                "instance/top1_own_batch": torch.stack(top1_own_batch).mean(),
                 "feature_std": feature_std(pool(feature_map)),
             },
         )

@@ -5,13 +5,14 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from rspnet_core.distributed import all_gather_no_grad, run_shuffled
+from rspnet_core.distributed import run_shuffled
 from rspnet_core.encoders import build_encoder
 from rspnet_core.encoders.momentum_encoder import MomentumEncoder
 from rspnet_core.encoders.projection_head import ProjectionHead
 from rspnet_core.feature_queue import FeatureQueue
 from rspnet_core.losses.info_nce import InfoNCEResult, info_nce
 from rspnet_core.pretext.momentum_contrast_config import MomentumContrastConfig
+from rspnet_core.pretext.step_keys import StepKeys, joined
 from rspnet_core.pretext.task import PretextTask, Requirements, StepContext
 
 Clips = Float[Tensor, "batch channel time height width"]
@@ -35,7 +36,7 @@ class MomentumContrast(PretextTask):
         self.key_encoder = MomentumEncoder(self.encoder)
         self.key_head = MomentumEncoder(self.head)
         self.queue = FeatureQueue(queue_size=config.queue_size, embedding_dim=config.embedding_dim)
-        self._to_enqueue: list[tuple[Tensor, Tensor]] = []
+        self._to_enqueue: list[StepKeys] = []
         self._key_momentum = config.key_momentum
 
     def unit_query(self, feature_map: Float[Tensor, "batch feature *map"]) -> Float[Tensor, "batch embedding"]:
@@ -67,17 +68,19 @@ class MomentumContrast(PretextTask):
 
     def will_enqueue(
         self, keys: Float[Tensor, "keys embedding"], video_index: Int64[Tensor, " keys"], context: StepContext
-    ) -> None:
+    ) -> StepKeys:
+        """Returns these keys with those of all other workers."""
+        of_all = StepKeys.gather(keys, video_index)
         if torch.is_grad_enabled():  # a validation leaves no trace
-            self._to_enqueue.append((keys, video_index))
+            self._to_enqueue.append(of_all)
             self._key_momentum = self.momentum_at(context)
+        return of_all
 
     def after_step(self) -> None:
         """Enqueues the step's keys, from all workers in the order of their ranks, and moves the key network."""
         assert self._to_enqueue, "after_step without a forward"
-        keys, video_index = (all_gather_no_grad(torch.cat(parts)) for parts in zip(*self._to_enqueue, strict=True))
+        self.queue.enqueue(*joined(self._to_enqueue))
         self._to_enqueue = []
-        self.queue.enqueue(keys, video_index)
         self.key_encoder.follow(self.encoder, self._key_momentum)
         self.key_head.follow(self.head, self._key_momentum)
 

@@ -33,7 +33,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from rspnet_core.distributed import all_gather_no_grad, run_shuffled
+from rspnet_core.distributed import run_shuffled
 from rspnet_core.encoders import build_encoder
 from rspnet_core.encoders.momentum_encoder import MomentumEncoder
 from rspnet_core.encoders.projection_head import ProjectionHead
@@ -43,6 +43,7 @@ from rspnet_core.losses.info_nce import InfoNCEResult, info_nce
 from rspnet_core.losses.speed_ranking import speed_ranking
 from rspnet_core.pretext.feature_spread import feature_std
 from rspnet_core.pretext.rspnet_config import RSPNetConfig
+from rspnet_core.pretext.step_keys import StepKeys, joined
 from rspnet_core.pretext.task import PretextBatch, PretextOutput, PretextTask, Requirements, StepContext
 from rspnet_core.sampling.speed_pairs import OTHER_SPEED, QUERY, SAME_SPEED
 
@@ -69,7 +70,7 @@ class RSPNet(PretextTask):
         self.key_instance_head = MomentumEncoder(self.instance_head)
         self.key_speed_head = MomentumEncoder(self.speed_head)
         self.queue = FeatureQueue(queue_size=config.queue_size, embedding_dim=config.embedding_dim)
-        self._to_enqueue: list[tuple[Tensor, Tensor]] = []
+        self._to_enqueue: list[StepKeys] = []
 
     def forward(self, batch: PretextBatch, context: StepContext) -> PretextOutput:
         """Three clips a video, in the order of `SpeedPairSampler`'s plan."""
@@ -82,11 +83,14 @@ class RSPNet(PretextTask):
             query[:, SPEED], same_speed[:, SPEED], other_speed[:, SPEED], self.config.ranking_margin
         )
         keys = {"other_speed": other_speed[:, INSTANCE], "same_speed": same_speed[:, INSTANCE]}
-        instance = self._discriminate(query[:, INSTANCE], keys, batch.video_index)
+        chosen = self.config.instance_positives
+        positives = [keys["same_speed"], keys["other_speed"]] if chosen == "both" else [keys[chosen]]
+        instance = self._discriminate(query[:, INSTANCE], positives, batch.video_index)
         ranking_loss = ranking.loss.mean()
         instance_loss = torch.stack([term.loss.mean() for term in instance]).sum()
+        step_keys = StepKeys.gather(keys[self.config.enqueued_keys], batch.video_index)
         if torch.is_grad_enabled():  # a validation leaves no trace
-            self._to_enqueue.append((keys[self.config.enqueued_keys], batch.video_index))
+            self._to_enqueue.append(step_keys)
         return PretextOutput(
             loss=self.config.ranking_weight * ranking_loss + self.config.instance_weight * instance_loss,
             metrics={
@@ -94,6 +98,7 @@ class RSPNet(PretextTask):
                 "speed_ranking/accuracy": ranking.accuracy,
                 "instance/loss": instance_loss.detach(),
                 "instance/top1": torch.stack([term.top1 for term in instance]).mean(),
+                "instance/top1_own_batch": step_keys.top1(query[:, INSTANCE], positives, batch.video_index),
                 "feature_std": feature_std(pool(feature_map)),
             },
         )
@@ -101,9 +106,8 @@ class RSPNet(PretextTask):
     def after_step(self) -> None:
         """Enqueues the step's keys, from all workers in the order of their ranks, and moves the key networks."""
         assert self._to_enqueue, "after_step without a forward"
-        keys, video_index = (all_gather_no_grad(torch.cat(parts)) for parts in zip(*self._to_enqueue, strict=True))
+        self.queue.enqueue(*joined(self._to_enqueue))
         self._to_enqueue = []
-        self.queue.enqueue(keys, video_index)
         self.key_encoder.follow(self.encoder, self.config.key_momentum)
         self.key_instance_head.follow(self.instance_head, self.config.key_momentum)
         self.key_speed_head.follow(self.speed_head, self.config.key_momentum)
@@ -141,12 +145,10 @@ class RSPNet(PretextTask):
     def _discriminate(
         self,
         query: Float[Tensor, "batch embedding"],
-        keys: dict[str, Tensor],
+        positives: list[Tensor],
         video_index: Int64[Tensor, " batch"],
     ) -> list[InfoNCEResult]:
         mask = ~self.queue.same_video(video_index) if self.config.mask_same_video else None
-        chosen = self.config.instance_positives
-        positives = [keys["same_speed"], keys["other_speed"]] if chosen == "both" else [keys[chosen]]
         return [info_nce(query, positive, self.queue.features, self.config.temperature, mask) for positive in positives]
 
 
