@@ -3,10 +3,14 @@
     lambda_l = eta ||w_l|| / (||g_l|| + beta ||w_l||)
     v_l <- m v_l + lr lambda_l (g_l + beta w_l),    w_l <- w_l - v_l
 
-w_l a layer's weights, g_l their gradient, eta `trust_coefficient`, beta `weight_decay`, m `momentum`. As in the code of
-SimCLR and rho-BYOL, the velocity takes lambda_l (g_l + beta w_l) and the rate is applied outside, so that a change of
-the rate does not linger in the velocity; and groups with `adapts` False (norms and biases) are plain SGD. A layer whose
+w_l a layer's weights, g_l their gradient, eta `trust_coefficient`, beta `weight_decay`, m `momentum`. A layer whose
 weights or gradient are 0 has lambda_l = 1.
+
+As in the code of rho-SimCLR and rho-BYOL (SlowFast), and not as above, the velocity takes lambda_l (g_l + beta w_l) and
+the rate is applied outside, so that a change of the rate does not linger in the velocity; and groups with `adapts`
+False (norms and biases) are plain SGD without decay. SimCLR's own code (google-research/simclr) has the rate inside the
+velocity by default (`classic_momentum`), and eta ||w_l|| / ||g_l + beta w_l|| in place of lambda_l: under a schedule
+its steps differ from these.
 """
 
 from collections.abc import Callable, Iterable

@@ -14,8 +14,9 @@ class OptimizerConfig:
     global batch of `base_batch_size`, scaled linearly to the run's own; none leaves it as it is.
 
     `decay_norms_and_biases`: off keeps weight decay (and LARS's rescaling) from parameters of one dimension or none, as
-    CVRL, SimCLR and AdamW's users have it. `trust_coefficient` is LARS's alone, `betas` AdamW's, `momentum` and
-    `nesterov` not AdamW's. `max_gradient_norm` clips the norm of all gradients together; none does not.
+    CVRL, SimCLR and AdamW's users have it (rho-MoCo from batch norm alone: its head's biases are decayed).
+    `trust_coefficient` is LARS's alone, `betas` AdamW's, `momentum` and `nesterov` not AdamW's. `max_gradient_norm`
+    clips the norm of all gradients together; none does not.
     """
 
     name: OptimizerName = "sgd"

@@ -36,8 +36,9 @@ def moco_slow_r50() -> PretrainConfig:
     """MoCo between two clips of a video, slow R50 at 8 x 8, 224 x 224, 200 epochs, batch 512 over 64 GPUs.
 
     Feichtenhofer et al., CVPR 2021 (arXiv 2104.14558). Kinetics-400: linear probe 66.6; UCF101 91.3 after fine-tuning.
-    SGD 0.4 for 512 videos in the paper (the shipped settings work out at 0.8: a conflict), weight decay 1e-4, cosine
-    after 35 epochs of warm-up from 0.001.
+    SGD 0.4 for 512 videos in the paper (the shipped settings work out at 0.8: a conflict), weight decay 1e-4 on kernels
+    alone (there on the head's three biases too, and not on batch norm), cosine after 35 epochs of warm-up from 0 (there
+    from 0.001 a machine). There in mixed precision, and with four clips in the settings as shipped.
     """
     return PretrainConfig(
         recipe="moco_slow_r50",
@@ -46,6 +47,7 @@ def moco_slow_r50() -> PretrainConfig:
         optimizer=OptimizerConfig(
             learning_rate=0.4,
             base_batch_size=512,
+            decay_norms_and_biases=False,
             schedule=ScheduleConfig(warmup_fraction=35 / 200, final_fraction=0.0),
         ),
         scaling=ScalingOptions(num_workers="64"),
@@ -57,7 +59,8 @@ def simclr_slow_r50() -> PretrainConfig:
 
     Feichtenhofer et al., CVPR 2021 (arXiv 2104.14558). Kinetics-400: linear probe 61.5; UCF101 88.3 after fine-tuning.
     LARS 4.8 for 512 videos (the last of two rates in the shipped settings works out at 9.6: a conflict), weight decay
-    1e-6 on kernels alone, cosine after 35 epochs of warm-up, synchronised batch norm.
+    1e-6 on kernels alone, cosine after 35 epochs of warm-up from 0 (there from 0.001 a machine), batch norm
+    synchronised over all workers (there over the 8 GPUs of a machine). The settings as shipped have four clips.
     """
     return PretrainConfig(
         recipe="simclr_slow_r50",

@@ -40,7 +40,14 @@ class NearestNeighboursProtocol:
 
 @dataclass(frozen=True, kw_only=True)
 class LinearProbeProtocol:
-    """A linear classifier on frozen features: logistic regression, fitted to convergence without augmentation.
+    """A linear classifier on frozen features: logistic regression, fitted to convergence without augmentation, on one
+    vector a video.
+
+    In this it is nobody's published protocol, whatever its scaling is named after, and its numbers do not stand beside
+    those in print. CVRL's trains the layer with SGD for 100 epochs on augmented clips of 32 frames, and averages the
+    softmax of 10 clips x 3 crops of 256 pixels. CoCLR's trains it behind a trainable batch norm, its rate and decay
+    chosen on the test split. PySlowFast's trains it with SGD for 60 epochs, tests 30 views, and lets the encoder's
+    batch norm use each batch's statistics.
 
     `strengths` of the penalty are tried on `validation_fraction` of the training videos, carved out so that no source
     is on both sides; the best one there is fitted to all of them. The test videos choose nothing. A strength is
@@ -111,17 +118,18 @@ LINEAR_PROBES = {
     for probe in (
         LinearProbeProtocol(
             name="linear_probe_normalised",
-            description="as CVRL's and CoCLR's: features of length 1",
+            description="features of length 1, as in CVRL's and CoCLR's; fitted as ours, to means of 10 clips",
             scaling="l2_normalised",
         ),
         LinearProbeProtocol(
             name="linear_probe_raw",
-            description="features as they are (as PySlowFast's, whose batch norm goes on training)",
+            description="features as they are, as in PySlowFast's; fitted as ours, batch norm frozen",
             scaling="raw",
         ),
         LinearProbeProtocol(
             name="linear_probe_standardised",
-            description="as CoCLR's final batch norm: each number standardised by the training videos",
+            description="each number standardised by the training videos (CoCLR's final batch norm does so to features "
+            "of length 1)",
             scaling="standardised",
         ),
     )

@@ -22,7 +22,11 @@ Centring = Literal["none", "gallery", "each_split"]
 @dataclass(frozen=True, kw_only=True)
 class RetrievalProtocol:
     """A hit at k: one of the k nearest gallery videos by cosine has the query's label. A video's feature is the mean
-    over its clips. `num_clips` is of the windowing "even"."""
+    over its clips. `num_clips` is of the windowing "even".
+
+    Clips have the encoder's own frames, stride and size, cut from the middle of the picture, whatever the protocol is
+    named after: VCOP's are 16 frames, 112 pixels of pictures brought to 128 x 171, CoCLR's 32 frames of 128 pixels.
+    """
 
     name: str
     description: str
