@@ -10,7 +10,7 @@ import pytest
 from rspnet_platform.command_line import USER_ERRORS, parse_recipe
 from rspnet_platform.finetune.finetune_config import FinetuneConfig, HeldOutTestConfig, ValidationConfig
 from rspnet_platform.finetune.recognition_videos import NO_CLASS, recognition_videos
-from rspnet_platform.finetune.several_runs import finetune, mean_and_deviation
+from rspnet_platform.finetune.several_runs import finetune, in_a_line, mean_and_deviation
 from rspnet_platform.shards.dataset import ShardedDataset
 
 from jobs.recipe_files.finetune import DEFAULT_FINETUNE_RECIPE, FINETUNE_RECIPES
@@ -177,3 +177,15 @@ def test_mean_and_deviation_by_hand():
     results = [{"metrics": {key: value}} for value in (0.2, 0.4)]
     assert mean_and_deviation(results) == pytest.approx({f"{key}_mean": 0.3, f"{key}_std": 0.2 / 2**0.5})
     assert mean_and_deviation(results[:1]) == {f"{key}_mean": 0.2}
+
+
+def test_an_accuracy_stands_beside_a_constant_answer():
+    """Which a person would otherwise have to count."""
+    accuracies, constants = (0.2, 0.4), (0.25, 0.25)
+    results = [
+        {"metrics": {"finetune/test_top1": top1, "finetune/test_top1_of_most_frequent_class": constant}}
+        for top1, constant in zip(accuracies, constants, strict=True)
+    ]
+    line = in_a_line(mean_and_deviation(results), num_runs=2)
+    assert line.startswith("finetune/test_top1 30.0% +- 14.1% over 2 runs; always the most frequent class 25.0%")
+    assert " +- " not in in_a_line(mean_and_deviation(results[:1]), num_runs=1)
