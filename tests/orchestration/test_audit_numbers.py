@@ -43,6 +43,13 @@ def headlines(numbers: DatasetNumbers, refused: Sequence = (), skipped: Sequence
     return [f.headline for f in find_oddities(numbers, refused, skipped, short_num_frames=16)]
 
 
+def test_jumps_of_the_clock_are_listed() -> None:
+    """By the videos' ids; nothing is known of those that an older version ingested."""
+    numbers = numbers_of({}, {"input_num_time_jumps": 2}, {"input_num_time_jumps": None})
+    assert numbers.with_time_jumps == ("1.mp4",)
+    assert "1 video with a jump in time" in headlines(numbers)
+
+
 def test_a_histogram_counts_every_value_once() -> None:
     """Round edges that hold all values, the last one too; hand-counted bins."""
     spread = histogram(np.array([0.0, 1.0, 1.0, 9.5, 20.0]))

@@ -63,7 +63,7 @@ def transcode(file: BinaryIO, config: IngestConfig) -> TranscodedVideo:
             num_frames, height, width = count_pictures(pictures)
         else:
             data, num_frames, height, width = encode_indexed(
-                pictures, video.frames_per_second, config.limits.max_stored_bytes
+                pictures, video.stated_rate, config.limits.max_stored_bytes
             )
     _check_length(min(num_frames, video.facts.num_frames), config.min_num_frames)
     if needs_second_decode(video.facts.codec):

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from rspnet_platform import storage
 from rspnet_platform.shards.description import DESCRIPTION_NAME, DatasetDescription, description_uri
-from rspnet_platform.shards.schema import VIDEOS_SCHEMA
+from rspnet_platform.shards.schema import INPUT_FIELDS, VIDEOS_SCHEMA
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +31,21 @@ def open_dataset(uri: str, version: int | None = None) -> ShardedDataset:
     uri = storage.resolve_uri(uri)
     description = read_description(uri, version)
     videos_uri = storage.join(uri, description.videos_file)
-    videos = read_table(videos_uri)
+    videos = with_later_columns(read_table(videos_uri))
     if len(videos) != description.num_videos or not set(VIDEOS_SCHEMA.names) <= set(videos.column_names):
         raise ValueError(
             f"{videos_uri} holds {len(videos)} videos with columns {videos.column_names};"
             f" {DESCRIPTION_NAME} promises {description.num_videos} with {VIDEOS_SCHEMA.names}"
         )
     return ShardedDataset(uri=uri, description=description, videos=videos)
+
+
+def with_later_columns(videos: pa.Table) -> pa.Table:
+    """Facts that an older version did not record are null."""
+    for field in INPUT_FIELDS:
+        if field.nullable and field.name not in videos.column_names:
+            videos = videos.append_column(field, pa.nulls(len(videos), field.type))
+    return videos
 
 
 def read_description(uri: str, version: int | None = None) -> DatasetDescription:

@@ -44,6 +44,7 @@ INPUT_FIELDS = (
     pa.field("input_num_frames", pa.int32(), nullable=False),
     pa.field("input_num_frames_promised", pa.int32()),
     pa.field("input_num_bytes", pa.int64(), nullable=False),
+    pa.field("input_num_time_jumps", pa.int32()),
 )
 """What the input file was: its pictures before rotation and scaling, and how many its container promised."""
 

@@ -1,11 +1,13 @@
 """Whether a decoded video is all that its container promised, and undamaged as far as the decoder can tell."""
 
 import re
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
 import av
 
+from rspnet_platform.videos.display_times import DisplayTimes
 from rspnet_platform.videos.limits import DamageTolerance
 from rspnet_platform.videos.refusal_reasons import RefusalReason, VideoRefusedError
 
@@ -13,30 +15,33 @@ from rspnet_platform.videos.refusal_reasons import RefusalReason, VideoRefusedEr
 _NUM_FRAMES_ALWAYS_ALLOWED = 2
 # They state the duration in their header; others guess it from the file's end.
 _FORMATS_WITH_DURATION = ("matroska,webm", "flv")
+_MAX_NOT_CODED_BYTES = 19
+"""As libav's MAX_NVOP_SIZE: a picture of MPEG-4 of no more than this says that the one before is shown on."""
+_PICTURE_START = b"\x00\x00\x01\xb6"
 
 
 class DecodingRecord:
-    """Counts what comes out of a video; `judge` it at the end. Presentation times are in ticks of the stream."""
+    """Counts what comes out of a video; `judge` it at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, times: DisplayTimes) -> None:
         self.num_frames = 0
+        self.times = times
         self._num_damaged_frames = 0
         self._num_damaged_packets = 0
         self._num_hidden_packets = 0
-        self._first_tick: int | None = None
-        self._end_tick = 0
+        self._num_not_coded_packets = 0
 
     def add_packet(self, packet: av.Packet) -> None:
         """A packet can be cut short, or belong to what an edit list hides."""
         self._num_damaged_packets += packet.is_corrupt
         self._num_hidden_packets += packet.is_discard
+        self._num_not_coded_packets += _is_not_coded(packet)
+        self.times.add_packet(packet)
 
     def add_frame(self, frame: av.VideoFrame) -> None:
         self.num_frames += 1
         self._num_damaged_frames += frame.is_corrupt
-        if frame.pts is not None:
-            self._first_tick = frame.pts if self._first_tick is None else min(self._first_tick, frame.pts)
-            self._end_tick = max(self._end_tick, frame.pts + (frame.duration or 0))
+        self.times.add_frame(frame)
 
     def judge(self, container: Any, stream: Any, frames_per_second: Fraction, tolerance: DamageTolerance) -> None:
         """Raises VideoRefusedError for what is missing, then for what is damaged beyond the tolerance."""
@@ -46,18 +51,23 @@ class DecodingRecord:
 
     def _judge_number(self, stream: Any, tolerance: DamageTolerance) -> None:
         """AVI headers count empty chunks as frames, which say that the frame before is shown on; the index does not.
-        What an edit list cuts off is in the header too, not in the index."""
-        num_promised = min(stream.frames, len(stream.index_entries)) - self._num_hidden_packets
+        What an edit list cuts off is in the header too, not in the index. Packets are no frames: some say that nothing
+        is new, and two can be the fields of one frame, whose times then leave no gap."""
+        num_listed = min(stream.frames, len(stream.index_entries))
+        num_promised = num_listed - self._num_hidden_packets - self._num_not_coded_packets
         num_missing = num_promised - self.num_frames
         if num_missing > max(_NUM_FRAMES_ALWAYS_ALLOWED, tolerance.max_missing_fraction * num_promised):
+            promised = float((stream.duration or 0) * stream.time_base)
+            if self.times.missing_seconds(promised) < tolerance.max_missing_fraction * promised:
+                return
             detail = f"{self.num_frames} of {num_promised} promised frames decode; {_accepted_missing(tolerance)}"
             raise VideoRefusedError(RefusalReason.INCOMPLETE, detail)
 
     def _judge_time(self, container: Any, stream: Any, frames_per_second: Fraction, tolerance: DamageTolerance) -> None:
         promised = promised_seconds(container, stream)
-        if promised is None or self._first_tick is None:
+        covered = self.times.covered_seconds
+        if promised is None or covered is None:
             return
-        covered = float((self._end_tick - self._first_tick) * stream.time_base)
         always_allowed = _NUM_FRAMES_ALWAYS_ALLOWED / float(frames_per_second)
         if promised - covered > max(always_allowed, tolerance.max_missing_fraction * promised):
             detail = (
@@ -87,13 +97,28 @@ def promised_seconds(container: Any, stream: Any) -> float | None:
     if container.format.name not in _FORMATS_WITH_DURATION:
         return None
     start = float((stream.start_time or 0) * stream.time_base)
-    tag = next((value for name, value in stream.metadata.items() if name.split("-")[0] == "DURATION"), "")
-    if match := re.fullmatch(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,9})?)", tag):
-        hours, minutes, seconds = match.groups()
-        return int(hours) * 3600 + int(minutes) * 60 + float(seconds) - start
-    if len(container.streams) == 1 and container.duration:
-        return container.duration / av.time_base - start
+    of_all_streams = container.duration / av.time_base if container.duration else None
+    if (tagged := _tagged_seconds(stream.metadata)) is not None:  # no stream is longer than the file: the tag is stale
+        return (tagged if of_all_streams is None else min(tagged, of_all_streams)) - start
+    if len(container.streams) == 1 and of_all_streams is not None:
+        return of_all_streams - start
     return None
+
+
+def _tagged_seconds(metadata: Mapping[str, str]) -> float | None:
+    """Matroska's tag. `DURATION-eng` and the like are another program's, and older where both are there."""
+    names = sorted((name for name in metadata if name.split("-")[0] == "DURATION"), key=len)
+    match = re.fullmatch(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,9})?)", metadata[names[0]]) if names else None
+    if match is None:
+        return None
+    hours, minutes, seconds = match.groups()
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+
+
+def _is_not_coded(packet: av.Packet) -> bool:
+    if not 0 < packet.size <= _MAX_NOT_CODED_BYTES or packet.stream.codec_context.name != "mpeg4":
+        return False
+    return bytes(packet).startswith(_PICTURE_START)
 
 
 def _accepted_missing(tolerance: DamageTolerance) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 @dataclass(frozen=True, kw_only=True)
 class InputFacts:
     """`height` and `width` are before rotation and scaling; `num_frames` counts decoded frames, `num_frames_promised`
-    what the container says, None where it says nothing."""
+    what the container says, None where it says nothing; `num_time_jumps` how often its clock was set forward."""
 
     codec: str
     pixel_format: str
@@ -17,6 +17,7 @@ class InputFacts:
     num_frames: int
     num_frames_promised: int | None
     num_bytes: int
+    num_time_jumps: int
 
     def to_row(self) -> dict[str, Any]:
         """The columns `input_*` of `videos.parquet`."""

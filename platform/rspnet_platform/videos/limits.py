@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 MIN_FRAMES_PER_SECOND, MAX_FRAMES_PER_SECOND = 0.1, 480
-"""Rates beyond are nonsense in a container and a mistake in a setting."""
+"""Rates beyond are a mistake in a setting."""
+MIN_STATED_FRAMES_PER_SECOND, MAX_STATED_FRAMES_PER_SECOND = 0.001, 10_000
+"""Rates beyond are nonsense in a container; a time-lapse and a high-speed camera lie within."""
 
 _MAX_STORABLE_BYTES = 2**31 - 1
 _COUNTS = ("max_num_frames", "max_pixels_per_frame", "max_input_bytes", "max_stored_bytes")

@@ -10,7 +10,7 @@ import av
 from av.error import FFmpegError
 from av.stream import Disposition
 
-from rspnet_platform.videos.limits import MAX_FRAMES_PER_SECOND, MIN_FRAMES_PER_SECOND, VideoLimits
+from rspnet_platform.videos.limits import MAX_STATED_FRAMES_PER_SECOND, MIN_STATED_FRAMES_PER_SECOND, VideoLimits
 from rspnet_platform.videos.refusal_reasons import RefusalReason, VideoRefusedError
 
 _DEFAULT_FRAMES_PER_SECOND = Fraction(25)
@@ -50,9 +50,9 @@ def check_size(width: int, height: int, limits: VideoLimits) -> None:
 
 
 def average_rate(stream: Any) -> Fraction:
-    """Frames per second; 25 where the container states nothing or nonsense."""
+    """Frames per second as the container states them; 25 where the container states nothing or nonsense."""
     for rate in (stream.average_rate, stream.guessed_rate):
-        if rate and MIN_FRAMES_PER_SECOND <= rate <= MAX_FRAMES_PER_SECOND:
+        if rate and MIN_STATED_FRAMES_PER_SECOND <= rate <= MAX_STATED_FRAMES_PER_SECOND:
             return Fraction(rate).limit_denominator(1001)
     return _DEFAULT_FRAMES_PER_SECOND
 

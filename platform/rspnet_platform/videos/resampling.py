@@ -7,17 +7,18 @@ import av
 
 
 def at_constant_rate(
-    frames: Iterable[av.VideoFrame], rate: Fraction, nominal_rate: Fraction
+    frames: Iterable[av.VideoFrame], rate: Fraction, nominal_rate: Fraction, max_step_seconds: float | None = None
 ) -> Iterator[av.VideoFrame]:
     """The frames shown at 0, 1 / rate, 2 / rate, ... seconds after the first one's time, until the last one ends.
 
     Frames are repeated where they are shown for long and left out where they are not shown at any of these instants.
-    A frame without a time, or with one before its predecessor's, follows its predecessor at `nominal_rate`. Gaps of
+    A frame without a time, or with one before its predecessor's, follows its predecessor at `nominal_rate`, and so
+    does one more than `max_step_seconds` after it, with all that comes after: a clock was set. Without that, gaps of
     any length count as time in which the frame before is shown: the caller limits the number of frames.
     """
     nominal_seconds = 1 / nominal_rate
     shown: av.VideoFrame | None = None
-    start = now = slack = Fraction(0)
+    start = now = slack = skipped = Fraction(0)
     num_given = 0
     for frame in frames:
         if shown is None:
@@ -25,7 +26,10 @@ def at_constant_rate(
             # Containers round times to their own tick: 0.067 s is the instant 2 / 30 s.
             slack = min(frame.time_base or Fraction(0), nominal_seconds / 4)
         else:
-            now = _next_time(frame, now, nominal_seconds)
+            before, now = now, _next_time(frame, now + skipped, nominal_seconds) - skipped
+            if max_step_seconds is not None and now - before > max_step_seconds:
+                skipped += now - before - nominal_seconds
+                now = before + nominal_seconds
             while num_given / rate < now - start - slack:
                 yield shown
                 num_given += 1

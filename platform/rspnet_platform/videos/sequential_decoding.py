@@ -18,6 +18,7 @@ from av.error import FFmpegError
 from jaxtyping import UInt8
 
 from rspnet_platform.videos.completeness import DecodingRecord
+from rspnet_platform.videos.display_times import MAX_STEP_SECONDS, DisplayTimes, has_jumping_clock, in_display_order
 from rspnet_platform.videos.input_facts import InputFacts
 from rspnet_platform.videos.limits import DamageTolerance, VideoLimits
 from rspnet_platform.videos.opening import average_rate, check_size, describe_error, open_stream
@@ -31,17 +32,33 @@ from rspnet_platform.videos.resampling import at_constant_rate
 class OpenedVideo:
     """`frames` yields I420 uint8 pictures of [height * 3 // 2, width]: upright, all of one size, in limited
     range and BT.601. It raises VideoRefusedError where the video turns out unusable, at its end for what is missing
-    or damaged. `frames_per_second` is of `frames`."""
+    or damaged. `stated_rate` is what the container says of `frames`, or the rate that was asked for."""
 
-    frames_per_second: Fraction
+    stated_rate: Fraction
     frames: Iterator[UInt8[np.ndarray, "planes_height width"]]
     _facts: InputFacts
     _record: DecodingRecord
+    _is_resampled: bool
+
+    @property
+    def frames_per_second(self) -> Fraction:
+        """Of `frames`, once they are exhausted: as stated, unless the times of the decoded frames say otherwise."""
+        return self.stated_rate if self._is_resampled else self._record.times.rate(self.stated_rate)
 
     @property
     def facts(self) -> InputFacts:
-        """`num_frames` counts what was decoded so far, and is complete once `frames` is exhausted."""
-        return replace(self._facts, num_frames=self._record.num_frames)
+        """Of what was decoded so far; complete once `frames` is exhausted."""
+        record = self._record
+        return replace(
+            self._facts,
+            frames_per_second=float(record.times.rate(self._facts_rate)),
+            num_frames=record.num_frames,
+            num_time_jumps=record.times.num_jumps,
+        )
+
+    @property
+    def _facts_rate(self) -> Fraction:
+        return Fraction(self._facts.frames_per_second).limit_denominator(1001)
 
 
 @contextmanager
@@ -59,23 +76,27 @@ def open_video(
 
     Rotation is applied, the shorter side is scaled to `short_side` (even), the longer keeps the aspect ratio
     to the nearest even number. With `frames_per_second` frames are repeated and left out by their times, without it
-    each decoded frame comes once and the container's average rate goes with them. `limits` and `tolerance` are the
+    each decoded frame comes once and their average rate goes with them. `limits` and `tolerance` are the
     defaults where not given. `num_frames_held` is for a second decode (see `videos.reproducibility`). Raises
     VideoRefusedError when it cannot be opened or holds no video stream.
     """
     limits, tolerance = limits or VideoLimits(), tolerance or DamageTolerance()
     with open_stream(video, limits) as (container, stream):
-        record, nominal_rate = DecodingRecord(), average_rate(stream)
+        is_jumping, nominal_rate = has_jumping_clock(container), average_rate(stream)
+        record = DecodingRecord(DisplayTimes(stream.time_base, has_jumping_clock=is_jumping))
         frames: Iterable[av.VideoFrame] = _decoded_frames(container, stream, limits, tolerance, record)
         frames, rate = _holding(frames, num_frames_held), nominal_rate
         if frames_per_second is not None:
             rate = Fraction(frames_per_second).limit_denominator(1001)
-            frames = _limited(at_constant_rate(frames, rate, nominal_rate), limits)
+            max_step_seconds = MAX_STEP_SECONDS if is_jumping else None
+            frames = at_constant_rate(in_display_order(container, frames), rate, nominal_rate, max_step_seconds)
+            frames = _limited(frames, limits)
         yield OpenedVideo(
-            frames_per_second=rate,
+            stated_rate=rate,
             frames=_upright_pictures(frames, short_side, stream.metadata),
             _facts=_facts(container, stream),
             _record=record,
+            _is_resampled=frames_per_second is not None,
         )
 
 
@@ -88,6 +109,7 @@ def _facts(container: Any, stream: Any) -> InputFacts:
         width=context.width,
         frames_per_second=float(average_rate(stream)),
         num_frames=0,
+        num_time_jumps=0,
         num_frames_promised=stream.frames or None,
         num_bytes=container.size,
     )

@@ -66,6 +66,7 @@ class DatasetNumbers:
     divided_source: str | None
     num_enlarged: int
     num_short: int
+    with_time_jumps: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,8 @@ class ReasonGroup:
 
 def dataset_numbers(videos: pa.Table, *, short_side: int, short_num_frames: int) -> DatasetNumbers:
     """Of a table of VIDEOS_SCHEMA with one video or more. `num_short` counts those of fewer than `short_num_frames`
-    frames, `num_enlarged` those whose input was smaller than `short_side`."""
+    frames, `num_enlarged` those whose input was smaller than `short_side`; `with_time_jumps` are the ids of those in
+    whose input the clock was set forward."""
     num_frames = videos["num_frames"].to_numpy().astype(np.int64)
     input_rates, rates = (videos[f"{side}frames_per_second"].to_numpy() for side in ("input_", ""))
     seconds = num_frames / rates
@@ -109,6 +111,13 @@ def dataset_numbers(videos: pa.Table, *, short_side: int, short_num_frames: int)
         divided_source=min(divided, default=None),
         num_enlarged=int((np.minimum(heights, widths) < short_side).sum()),
         num_short=int((num_frames < short_num_frames).sum()),
+        with_time_jumps=tuple(
+            video_id
+            for video_id, jumps in zip(
+                videos["video_id"].to_pylist(), videos["input_num_time_jumps"].to_pylist(), strict=True
+            )
+            if jumps
+        ),
     )
 
 

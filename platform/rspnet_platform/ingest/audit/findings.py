@@ -140,6 +140,14 @@ def _about_frames(numbers: DatasetNumbers, short_num_frames: int) -> list[Findin
                 " Clips are cut in frames: equal motion looks faster in a video of a lower rate.",
             )
         )
+    if numbers.with_time_jumps:
+        findings.append(
+            Finding(
+                headline=f"{count(len(numbers.with_time_jumps), 'video')} with a jump in time",
+                meaning=f"{names(list(numbers.with_time_jumps))}: recordings were joined. All frames are taken, and a"
+                " clip may lie across the cut.",
+            )
+        )
     if numbers.num_short:
         findings.append(
             Finding(
