@@ -188,13 +188,13 @@ def finish(
     num_unsent_metrics = send_unsent_metrics(run, record)
     runs.end_run(run.tracking_uri, record.mlflow_run_id, "FINISHED")
     record = replace(record.at("finished"), registered_checkpoint=Path(checkpoint.path).name)
-    record.save(run.uri)
     report = {}
     if run.config.run.report:
         say_step("making the report")
         report = report_at_end(
             run, record, encoder, encoder_input(run), evaluation, damage=stream.damage, use_gpu=use_gpu
         )
+    record.save(run.uri)  # last: until then the same command does what is missing
     show(run, evaluation, validation, f"models:/{model.name}@{alias}", report.get("report"))
     return {
         "run_id": record.mlflow_run_id,

@@ -105,6 +105,15 @@ def stop(job: PretrainJob, number: int, *, expected_status: int, expected_sender
     return step
 
 
+def damage_newest_checkpoint(job: PretrainJob) -> int:
+    """A bit of its tensors. Returns the step of the one before."""
+    *_, before, newest = sorted(job.run_folder.glob("checkpoint_20*"))
+    content = bytearray((newest / "state.pt").read_bytes())
+    content[len(content) // 2] ^= 1
+    (newest / "state.pt").write_bytes(content)
+    return json.loads((before / "data.json").read_text())["step"]
+
+
 def last_step(job: PretrainJob) -> int:
     checkpoints = sorted(job.run_folder.glob("checkpoint_20*"))
     return json.loads((checkpoints[-1] / "data.json").read_text())["step"] if checkpoints else 0
@@ -118,8 +127,9 @@ def test_a_training_worker_stops_in_order_at_ctrl_c(small_dataset, tmp_path):
 
 def test_killed_and_resumed_equals_undisturbed(undisturbed, tmp_path):
     """SIGKILL to the whole job in the middle; another recipe does not go on with it, and the same command finishes it
-    with the same losses and weights, though it is stopped once more. In a worker of Ray Train until it is killed, in
-    the job's own process after that and in the undisturbed run: bit for bit the same."""
+    with the same losses and weights, though it is stopped once more and the checkpoint of that is damaged. In a worker
+    of Ray Train until it is killed, in the job's own process after that and in the undisturbed run: bit for bit the
+    same."""
     whole, _ = undisturbed
     job = PretrainJob(folder=tmp_path, dataset=whole.dataset)
     process = job.start(scaling__num_workers=1)
@@ -132,8 +142,11 @@ def test_killed_and_resumed_equals_undisturbed(undisturbed, tmp_path):
     assert changed.returncode == 1
     assert "--task.temperature was 0.07, is 0.2" in changed.stderr
     stopped_step = stop(job, signal.SIGTERM, expected_status=143, expected_sender="SIGTERM")
+    step_before = damage_newest_checkpoint(job)
+    assert step_before < stopped_step
     assert job.result()["num_steps"] == NUM_STEPS
-    num_checkpoints = NUM_STEPS // FIRST_CHECKPOINT + (stopped_step % FIRST_CHECKPOINT > 0)
+    num_before = stopped_step // FIRST_CHECKPOINT + (stopped_step % FIRST_CHECKPOINT > 0)
+    num_checkpoints = num_before + (NUM_STEPS - step_before) // FIRST_CHECKPOINT
     assert job.num_checkpoints_saved() == num_checkpoints, "the run began anew instead of going on"
     losses = whole.losses()
     resumed = job.losses()

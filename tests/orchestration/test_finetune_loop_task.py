@@ -98,6 +98,20 @@ def test_an_epochs_weights_are_kept_when_it_is_complete(tmp_path):
     assert kept[0].keys() == task.state_dict().keys()
 
 
+def test_weights_are_read_as_they_were_written(tmp_path):
+    """A changed byte is found out, in the tensors and in what describes them."""
+    uri = str(tmp_path / "weights.safetensors")
+    write_weights(uri, {"weight": torch.arange(4.0)})
+    assert read_weights(uri)["weight"].tolist() == [0, 1, 2, 3]
+    written = Path(uri).read_bytes()
+    Path(uri).write_bytes(written[:-1] + b"\x41")
+    with pytest.raises(ValueError, match=rf"the weights in {uri} have SHA-256"):
+        read_weights(uri)
+    Path(uri).write_bytes(written[:9] + b"?" + written[10:])
+    with pytest.raises(ValueError, match=rf"{uri} is not a safetensors file"):
+        read_weights(uri)
+
+
 def test_without_validation_no_epoch_is_kept(tmp_path):
     """They would fill a disk for nothing."""
     task = build_task(CONFIG)

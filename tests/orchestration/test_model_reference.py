@@ -14,7 +14,8 @@ import torch
 from rspnet_platform.config import PretrainConfig
 from rspnet_platform.inference.encoder_card import EncoderInput
 from rspnet_platform.inference.encoder_files import build_seeded, save_encoder
-from rspnet_platform.inference.model_reference import LoadedModel, load_model, weights_sha256
+from rspnet_platform.inference.model_reference import LoadedModel, load_model
+from rspnet_platform.inference.weights_checksum import weights_sha256
 from rspnet_platform.publishing import encoder_input
 from rspnet_platform.run import Run
 from rspnet_platform.shards.dataset import ShardedDataset
@@ -175,7 +176,7 @@ def test_a_registered_model(empty_database: Path, tmp_path: Path) -> None:
     promotion.set_alias(uri, "rspnet", "1", "champion")
     for reference in ("models:/rspnet/1", "models:/rspnet@champion"):
         model = load_model(reference, uri)
-        assert (model.card, model.sha256, model.reference) == (CARD, weights_sha256(encoder), reference)
+        assert (model.card, model.sha256, model.reference) == (CARD, weights_sha256(encoder.state_dict()), reference)
 
 
 def test_encoder_from_files(tmp_path: Path) -> None:
@@ -184,10 +185,11 @@ def test_encoder_from_files(tmp_path: Path) -> None:
     model = load(weights_path)
     assert model.card == CARD
     assert_same(model.encoder.state_dict(), build_seeded("tiny", 3).state_dict())
-    card_path.write_text(json.dumps(CARD.to_json_dict() | {"encoder": "r3d_10", "feature_dim": 512}))
+    card = json.loads(card_path.read_text())
+    card_path.write_text(json.dumps(card | {"encoder": "r3d_10", "feature_dim": 512}))
     with pytest.raises(ValueError, match="does not fit encoder 'r3d_10'"):
         load(weights_path)
-    card_path.write_text(json.dumps(CARD.to_json_dict() | {"feature_dim": 64}))
+    card_path.write_text(json.dumps(card | {"feature_dim": 64}))
     with pytest.raises(ValueError, match="feature_dim 64, and encoder 'tiny' has 128"):
         load(weights_path)
     card_path.unlink()
@@ -249,15 +251,15 @@ def test_random_encoder_is_its_seed() -> None:
 def test_the_hash_is_of_names_shapes_and_values() -> None:
     """One bit of one value changes it, as another shape of the same bytes does."""
     encoder = build_seeded("tiny", 0)
-    before = weights_sha256(encoder)
+    before = weights_sha256(encoder.state_dict())
     weight: Any = next(encoder.parameters())
     flat = weight.data.flatten()
     flat[0] = torch.nextafter(flat[0], torch.tensor(9.0))
     weight.data = flat.view_as(weight)
-    changed = weights_sha256(encoder)
+    changed = weights_sha256(encoder.state_dict())
     weight.data = weight.data.transpose(0, 1).reshape(weight.shape[1], weight.shape[0], *weight.shape[2:])
-    assert len({before, changed, weights_sha256(encoder)}) == 3
-    assert before == weights_sha256(build_seeded("tiny", 0))
+    assert len({before, changed, weights_sha256(encoder.state_dict())}) == 3
+    assert before == weights_sha256(build_seeded("tiny", 0).state_dict())
 
 
 @pytest.mark.parametrize(

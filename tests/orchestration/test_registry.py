@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from rspnet_platform.inference.encoder_files import build_seeded
+from rspnet_platform.inference.encoder_files import build_seeded, save_encoder
 from rspnet_platform.inference.model_reference import load_model
 from rspnet_platform.inference.video_embedder import VideoEmbedder
+from rspnet_platform.inference.weights_checksum import weights_sha256
 from rspnet_platform.tracking import promotion, pyfunc_package, registry, runs
 from rspnet_platform.tracking.client import tracking_client
 
@@ -67,6 +68,7 @@ def test_version_says_where_it_comes_from(tracking_uri: str) -> None:
         "recipe": "tiny_cpu",
         "dataset_sha256": "abc",
         "code_commit": "0" * 40,
+        "weights_sha256": weights_sha256(build_seeded("tiny", 3).state_dict()),
         f"metric.{GATE}": "0.5",
     }
     assert version.run_id is not None
@@ -74,6 +76,68 @@ def test_version_says_where_it_comes_from(tracking_uri: str) -> None:
     assert run.outputs is not None
     assert len(run.outputs.model_outputs) == 1
     assert len(client.search_runs([run.info.experiment_id])) == 1
+
+
+def test_a_run_registers_its_weights_once(tracking_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever an attempt came to before it was killed: the next one finds its version, or deletes what it had stored.
+    Other weights of the run are another version."""
+    run_id = runs.start_run(tracking_uri, "videos", "first", {}, {})
+    client = tracking_client(tracking_uri)
+    experiment_id = client.get_run(run_id).info.experiment_id
+
+    def attempt(seed: int = 3) -> str:
+        return registry.register_encoder(
+            tracking_uri, run_id, "rspnet", build_seeded("tiny", seed), CARD, {GATE: 0.5}, {}
+        ).version
+
+    with monkeypatch.context() as patched:
+        patched.setattr(registry, "_create_model", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            attempt()
+    assert len(client.search_logged_models([experiment_id])) == 1
+    assert [attempt(), attempt()] == ["1", "1"]
+    assert len(client.search_logged_models([experiment_id])) == 1
+    assert [attempt(seed=4), attempt(seed=3)] == ["2", "1"]
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_changed_weights_are_refused(tracking_uri: str, tmp_path: Path) -> None:
+    """Wherever a registered encoder is loaded: by its name, by MLflow, from its files; with the file and both hashes.
+    Who changes the card too is found out by the version."""
+    import mlflow
+    from safetensors.torch import load_file, save_file
+
+    model = register(tracking_uri)
+    (folder,) = (tmp_path / "mlartifacts" / "models").glob("*/artifacts/artifacts")
+    weights = load_file(folder / "encoder.safetensors")
+    name = next(name for name in weights if weights[name].dtype == torch.float32)
+    weights[name].view(-1)[0] += 1e-3
+    save_file(weights, folder / "encoder.safetensors")
+    expected = rf"encoder.safetensors have SHA-256 {weights_sha256(weights)}, and [0-9a-f]{{64}} was recorded"
+    with pytest.raises(ValueError, match=expected):
+        registry.pull_encoder(model.model_uri, tracking_uri)
+    with pytest.raises(ValueError, match=expected):
+        load_model(str(folder / "encoder.safetensors"), tracking_uri)
+    with pytest.raises(Exception, match="was recorded when they were saved"):
+        mlflow.pyfunc.load_model(str(folder.parent))
+    card = json.loads((folder / "encoder.json").read_text())
+    (folder / "encoder.json").write_text(json.dumps(card | {"weights_sha256": weights_sha256(weights)}))
+    load_model(str(folder / "encoder.safetensors"), tracking_uri)
+    with pytest.raises(ValueError, match=f"the weights in {model.model_uri} have SHA-256"):
+        registry.pull_encoder(model.model_uri, tracking_uri)
+
+
+def test_a_card_of_an_older_version_is_read_with_a_warning(tmp_path: Path) -> None:
+    """It has no hash: its weights cannot be checked, and that is said."""
+    weights_path, card_path = save_encoder(tmp_path, build_seeded("tiny", 3), CARD)
+    card = json.loads(card_path.read_text())
+    del card["weights_sha256"]
+    card_path.write_text(json.dumps(card | {"schema_version": 2}))
+    with pytest.warns(UserWarning, match=f"{weights_path} has no recorded SHA-256"):
+        assert load_model(str(weights_path), "").card == CARD
 
 
 def test_model_holds_both_packages_and_no_pickle(tracking_uri: str, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def test_card_survives_json_and_refuses_what_it_does_not_know() -> None:
     content = json.loads(json.dumps(CARD.to_json_dict()))
     assert EncoderCard.from_json_dict(content) == CARD
     for change, message in (
-        ({"schema_version": 3}, "schema_version 3"),
+        ({"schema_version": 4}, "schema_version 4; accepted are 1, 2 and 3"),
         ({"colour": 1}, "colour"),
         ({"input": {"crop_size": 32}}, "encoder card's input has"),
         ({"encoder": "huge"}, "encoder is 'huge'"),

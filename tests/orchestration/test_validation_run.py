@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from ray import cloudpickle
 from rspnet_platform import pretraining, runtime
 from rspnet_platform.run import begin, settle
+from rspnet_platform.tracking.client import tracking_client
 from rspnet_platform.train.checkpoints import load_data_state
 from rspnet_platform.train.launch import plan_resources, plan_stream
 from rspnet_platform.train.run_record import RunRecord
@@ -44,8 +46,17 @@ class DyingAt:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_result_record_folder_and_checkpoints_agree(tmp_path):
-    """A validation that dies is begun again, given up, counted and said; the run goes on, and so do later ones."""
+def interrupted_after(step: Callable[..., Any]) -> Callable[..., Any]:
+    def done_and_interrupted(*args: Any, **kwargs: Any) -> None:
+        step(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    return done_and_interrupted
+
+
+def test_result_record_folder_and_checkpoints_agree(tmp_path, monkeypatch):
+    """A validation that dies is begun again, given up, counted and said; the run goes on, and so do later ones. The
+    run's end, interrupted after each of its steps, is made up for, and does nothing twice."""
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     dataset = make_labelled_dataset(tmp_path / "videos")
     config = tiny_cpu()
@@ -61,7 +72,7 @@ def test_result_record_folder_and_checkpoints_agree(tmp_path):
         evaluation=replace(config.evaluation, num_random_encoders=1),
         validation=ValidationOptions(each_in_turn=True, registers="best"),
         tracking=replace(config.tracking, uri=f"sqlite:///{tmp_path / 'mlflow.db'}"),
-        run=replace(config.run, name="run", storage=str(tmp_path / "runs"), report=False),
+        run=replace(config.run, name="run", storage=str(tmp_path / "runs")),
     )
     run = settle(config, tmp_path)
     stream = plan_stream(run.config, run.dataset, run.uri)
@@ -71,7 +82,15 @@ def test_result_record_folder_and_checkpoints_agree(tmp_path):
         record = begin(run, None)
         listener = DyingAt(DEADLY, str(tmp_path))
         pretraining.train(run, record, stream, resources, validation_listeners=(listener,))
-        result = pretraining.finish(run, record.at("trained"), stream, use_gpu=False)
+        record = record.at("trained")
+        record.save(run.uri)
+        for last_done in ("log_damage", "register", "send_unsent_metrics", "report_at_end"):
+            with monkeypatch.context() as patched:
+                patched.setattr(pretraining, last_done, interrupted_after(getattr(pretraining, last_done)))
+                with pytest.raises(KeyboardInterrupt):
+                    pretraining.finish(run, record, stream, use_gpu=False)
+            assert RunRecord.load(run.uri) == record, f"finished, though interrupted after {last_done}"
+        result = pretraining.finish(run, record, stream, use_gpu=False)
     finally:
         runtime.disconnect()
 
@@ -97,6 +116,13 @@ def test_result_record_folder_and_checkpoints_agree(tmp_path):
     assert load_data_state(checkpoint).step == best_step
     finished = RunRecord.load(run.uri)
     assert finished is not None
+    assert finished.stage == "finished"
+    client = tracking_client(run.tracking_uri)
+    assert client.get_run(record.mlflow_run_id).info.status == "FINISHED"
+    assert [version.version for version in client.search_model_versions("name = 'rspnet'")] == [1]
+    assert Path(result["report"]).exists()
+    points = history(run.tracking_uri, record.mlflow_run_id, "validation/retrieval_top1")
+    assert [step for step, _ in points] == [12]
     assert finished.registered_checkpoint == Path(result["best_checkpoint"]).name
     kept = {load_data_state(pretraining.checkpoint_at(str(path))).step for path in Path(run.uri).glob("checkpoint_2*")}
     assert kept == {best_step, 12}

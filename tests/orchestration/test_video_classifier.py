@@ -14,7 +14,7 @@ import pytest
 import torch
 from rspnet_platform.command_line import parse_recipe
 from rspnet_platform.finetune.classifier_card import ClassifierCard
-from rspnet_platform.finetune.classifier_publishing import best_validated, register_classifier
+from rspnet_platform.finetune.classifier_publishing import best_validated, register_classifier, save_classifier
 from rspnet_platform.finetune.clip_scores import score_clips
 from rspnet_platform.finetune.initial_encoder import InitialEncoder
 from rspnet_platform.finetune.recognition_loop_task import write_weights
@@ -29,6 +29,7 @@ from rspnet_platform.stream.frame_readers import IndexedReader
 from rspnet_platform.stream.stream_plan import VideoLocations
 from rspnet_platform.tracking import pyfunc_package, runs
 from rspnet_platform.tracking.client import tracking_client
+from safetensors.torch import save_file
 
 from jobs.recipe_files.finetune import DEFAULT_FINETUNE_RECIPE, FINETUNE_RECIPES
 from rspnet_core.recognition.clip_samplers import TrainingClipSampler
@@ -84,11 +85,26 @@ def test_a_file_has_the_probabilities_of_its_stored_video(labelled_dataset):
     assert abs(expected[0] - expected[1]).max() > 0.01
 
 
+def test_changed_weights_are_refused(tmp_path: Path):
+    """Under the card that they were saved with; a card of an older version, which has no hash, is read with a
+    warning."""
+    weights_path, card_path = save_classifier(tmp_path, network(0).state_dict(), CARD)
+    assert VideoClassifier.read(weights_path, card_path).card == CARD
+    save_file(network(1).state_dict(), weights_path)
+    with pytest.raises(ValueError, match=r"classifier\.safetensors have SHA-256 [0-9a-f]{64}, and [0-9a-f]{64} was"):
+        VideoClassifier.read(weights_path, card_path)
+    card = json.loads(card_path.read_text())
+    del card["weights_sha256"]
+    card_path.write_text(json.dumps(card | {"schema_version": 1}))
+    with pytest.warns(UserWarning, match="has no recorded SHA-256"):
+        VideoClassifier.read(weights_path, card_path)
+
+
 def test_a_card_comes_back_as_it_was():
     """Through JSON; another version, a key too many and a single class are refused."""
     content = json.loads(json.dumps(CARD.to_json_dict()))
     assert ClassifierCard.from_json_dict(content) == CARD
-    with pytest.raises(ValueError, match="schema_version 9; accepted is 1"):
+    with pytest.raises(ValueError, match="schema_version 9; accepted are 1 and 2"):
         ClassifierCard.from_json_dict(content | {"schema_version": 9})
     with pytest.raises(ValueError, match=r"'more'.*accepted are exactly"):
         ClassifierCard.from_json_dict(content | {"more": 1})

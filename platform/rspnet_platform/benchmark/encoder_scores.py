@@ -13,7 +13,7 @@ from rspnet_platform.inference.frozen_evaluation_features import KindOfFeatures
 from rspnet_platform.inference.frozen_evaluation_passes import FeatureKind
 from rspnet_platform.inference.frozen_evaluation_question import Question
 from rspnet_platform.inference.frozen_evaluation_scores import feature_kind, score
-from rspnet_platform.inference.model_reference import weights_sha256
+from rspnet_platform.inference.weights_checksum import weights_sha256
 
 FOLDER = "scores"
 
@@ -75,7 +75,7 @@ def unanswered(candidate: Candidate, kind: Kind, question: Question) -> EncoderS
         row=candidate.row,
         seed=candidate.seed,
         encoder=kind.encoder,
-        model_sha256=weights_sha256(question.encoders[candidate.name]),
+        model_sha256=weights_sha256(question.encoders[candidate.name].state_dict()),
         dataset_sha256=question.dataset.description.manifest_sha256,
         stamps={
             name: f"{protocol.name} ({protocol.stamp}; {shown}); {setting}"

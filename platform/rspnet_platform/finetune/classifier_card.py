@@ -9,13 +9,14 @@ from rspnet_core.recognition.clip_samplers import EvaluationClipSampler, Trainin
 from rspnet_core.recognition.recognition_config import RecognitionConfig
 from rspnet_core.recognition.square_crops import NumCrops, SquareCrop, square_crops
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierCard:
     """A video is scaled to `short_side`; `num_clips_per_crop` of `clips` are looked at through `num_crops` squares,
-    resized to `crop_size`, and their softmax is averaged. `protocol` is what its metrics come from."""
+    resized to `crop_size`, and their softmax is averaged. `protocol` is what its metrics come from.
+    `weights_sha256`: of the weights that the card was saved with; empty for a card that was not."""
 
     encoder: str
     class_names: tuple[str, ...]
@@ -26,6 +27,7 @@ class ClassifierCard:
     short_side: int = 128
     normalisation: NormalisationName = "imagenet"
     protocol: str = ""
+    weights_sha256: str = field(default="", compare=False)  # cards are compared by what they say of the input
 
     def __post_init__(self) -> None:
         check_normalisation(self.normalisation)
@@ -55,8 +57,10 @@ class ClassifierCard:
     def from_json_dict(cls, content: Mapping[str, Any]) -> "ClassifierCard":
         """Raises ValueError for an unknown schema version, an unknown or missing key, or a refused value."""
         rest = dict(content)
-        if (version := rest.pop("schema_version", None)) != SCHEMA_VERSION:
-            raise ValueError(f"classifier card has schema_version {version!r}; accepted is {SCHEMA_VERSION}")
+        if (version := rest.pop("schema_version", None)) not in (1, SCHEMA_VERSION):
+            raise ValueError(f"classifier card has schema_version {version!r}; accepted are 1 and {SCHEMA_VERSION}")
+        if version < SCHEMA_VERSION:
+            rest = {"weights_sha256": "", **rest}
         expected = {key.name for key in fields(cls)}
         if set(rest) != expected:
             raise ValueError(

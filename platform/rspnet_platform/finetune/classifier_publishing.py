@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from rspnet_platform.command_line import say
 from rspnet_platform.finetune.classifier_card import ClassifierCard
 from rspnet_platform.finetune.recognition_loop_task import read_weights
 from rspnet_platform.finetune.recognition_run import RecognitionRun
+from rspnet_platform.inference.weights_checksum import weights_sha256
 from rspnet_platform.provenance import code_commit
 from rspnet_platform.tracking.promotion import choose_alias, set_alias
 from rspnet_platform.tracking.pyfunc_package import PyfuncParts, classifier_outputs
-from rspnet_platform.tracking.registry import register_model
+from rspnet_platform.tracking.registry import WEIGHTS_TAG, register_model
 
 GATE_METRIC = "finetune/validation_top1"
 """Of the test videos neither the seed nor the champion is chosen."""
@@ -57,6 +59,7 @@ def register_classifier(
         "dataset_sha256": run.run.dataset_sha256,
         "code_commit": code_commit(),
         "run_name": run.run.name,
+        WEIGHTS_TAG: weights_sha256(weights),
     }
     registered = register_model(uri, result["run_id"], name, parts, result["metrics"], tags)
     choice = choose_alias(uri, name, registered.version, GATE_METRIC)
@@ -88,9 +91,10 @@ def card_of(run: RecognitionRun, result: Mapping[str, Any]) -> ClassifierCard:
 
 
 def save_classifier(folder: Path, weights: Mapping[str, torch.Tensor], card: ClassifierCard) -> tuple[Path, Path]:
-    """Writes weights and card into a folder, which is made, and returns their paths."""
+    """Writes weights and card, with the weights' SHA-256, into a folder, which is made, and returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     weights_path, card_path = folder / "classifier.safetensors", folder / "classifier.json"
     save_file(dict(weights), weights_path)
+    card = replace(card, weights_sha256=weights_sha256(weights))
     card_path.write_text(json.dumps(card.to_json_dict(), indent=2) + "\n")
     return weights_path, card_path

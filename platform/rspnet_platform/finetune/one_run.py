@@ -50,10 +50,10 @@ def finish_run(run: RecognitionRun, resources: WorkerResources, tags: Mapping[st
         storage.write_json(run.result_uri, result)
         send_unsent_metrics(run.run, record)
         runs.end_run(run.run.tracking_uri, record.mlflow_run_id, "FINISHED")
-        record.at("finished").save(run.run.uri)
-    if run.run.config.run.report:
-        result |= finetuning_report_at_end(run.run, record.at("finished"))
-        storage.write_json(run.result_uri, result)
+        if run.run.config.run.report:
+            result |= finetuning_report_at_end(run.run, record.at("finished"))
+            storage.write_json(run.result_uri, result)
+        record.at("finished").save(run.run.uri)  # last: until then the same command does what is missing
     say(f"{run.run.name}: top-1 {scores.top1:.1%} on {scores.num_videos} videos ({result['protocol']})")
     return result
 

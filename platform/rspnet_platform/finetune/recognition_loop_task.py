@@ -5,12 +5,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from rspnet_core.clip_batch import ClipBatch
 from rspnet_core.pretext.task import PretextTask
 from rspnet_platform import storage
 from rspnet_platform.config import TrainingRunConfig
+from rspnet_platform.inference.weights_checksum import METADATA_KEY, check_weights, recorded_in, weights_sha256
+from rspnet_platform.tracking.redaction import redact
 from rspnet_platform.train.loop_task import LoopTask
 from rspnet_platform.train.training_state import TrainingState, build_task
 
@@ -64,8 +67,15 @@ def kept_epochs(epochs_uri: str) -> list[int]:
 def write_weights(uri: str, weights: dict[str, Tensor]) -> None:
     # clone(): safetensors refuses tensors that share memory.
     copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in weights.items()}
-    storage.write_bytes(uri, safetensors.torch.save(copies))
+    storage.write_bytes(uri, safetensors.torch.save(copies, metadata={METADATA_KEY: weights_sha256(copies)}))
 
 
 def read_weights(uri: str) -> dict[str, Tensor]:
-    return safetensors.torch.load(storage.read_bytes(uri))
+    """Raises ValueError for what is not as `write_weights` left it."""
+    data = storage.read_bytes(uri)
+    try:
+        weights, recorded = safetensors.torch.load(data), recorded_in(data)
+    except (SafetensorError, ValueError) as error:
+        raise ValueError(f"{redact(uri)} is not a safetensors file: {error}") from error
+    check_weights(weights, recorded, redact(uri))
+    return weights

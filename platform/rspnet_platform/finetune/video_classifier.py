@@ -14,6 +14,7 @@ from rspnet_core.sampling.views import identity_numbers
 from rspnet_platform.finetune.classifier_card import ClassifierCard
 from rspnet_platform.finetune.clip_scores import score_clips
 from rspnet_platform.inference.video_embedder import OpenFrames, Video, read_clips, read_video
+from rspnet_platform.inference.weights_checksum import check_weights
 from rspnet_platform.shards.i420 import picture_planes
 from rspnet_platform.stream.crops import crop_and_resize
 
@@ -31,8 +32,10 @@ class VideoClassifier:
 
     @classmethod
     def read(cls, weights_path: Path, card_path: Path) -> "VideoClassifier":
-        """Raises ValueError for a card or weights that are refused."""
-        return cls(load_file(weights_path), ClassifierCard.from_json_dict(json.loads(card_path.read_text())))
+        """Raises ValueError for a card or weights that are refused, and for others than the card was saved with."""
+        weights, card = load_file(weights_path), ClassifierCard.from_json_dict(json.loads(card_path.read_text()))
+        check_weights(weights, card.weights_sha256, str(weights_path))
+        return cls(weights, card)
 
     def probabilities(self, videos: Sequence[Video]) -> np.ndarray:
         """float32 [num_videos, num_classes], in the order of the card's class names. A video is a path or the bytes of

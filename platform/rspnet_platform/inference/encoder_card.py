@@ -10,7 +10,7 @@ from rspnet_core.normalisation import NormalisationName, check_normalisation
 from rspnet_core.sampling.evenly_spaced import EvenlySpacedSampler
 from rspnet_core.sampling.frame_indices import PastTheEnd, check_past_the_end
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +56,15 @@ class EncoderInput:
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderCard:
-    """An encoder's name and input, the method that trained it, the protocol that its metrics come from."""
+    """An encoder's name and input, the method that trained it, the protocol that its metrics come from.
+    `weights_sha256`: of the weights that the card was saved with; empty for a card that was not."""
 
     encoder: str
     feature_dim: int
     input: EncoderInput = field(default_factory=EncoderInput)
     method: str = "random"
     protocol: str = ""
+    weights_sha256: str = field(default="", compare=False)  # cards are compared by what they say of the input
 
     def __post_init__(self) -> None:
         check_encoder_name(self.encoder)
@@ -75,10 +77,12 @@ class EncoderCard:
     def from_json_dict(cls, content: Mapping[str, Any]) -> "EncoderCard":
         """Raises ValueError for an unknown schema version, an unknown or missing key, or a refused value."""
         rest = dict(content)
-        if (version := rest.pop("schema_version", None)) not in (1, SCHEMA_VERSION):
-            raise ValueError(f"encoder card has schema_version {version!r}; accepted are 1 and {SCHEMA_VERSION}")
+        if (version := rest.pop("schema_version", None)) not in (1, 2, SCHEMA_VERSION):
+            raise ValueError(f"encoder card has schema_version {version!r}; accepted are 1, 2 and {SCHEMA_VERSION}")
         if version == 1 and isinstance(rest.get("input"), Mapping):
             rest["input"] = {"normalisation": "imagenet", **rest["input"]}  # there was no other
+        if version < SCHEMA_VERSION:
+            rest = {"weights_sha256": "", **rest}
         _check_keys("encoder card", rest, cls)
         _check_keys("encoder card's input", rest["input"], EncoderInput)
         return cls(**{**rest, "input": EncoderInput(**rest["input"])})

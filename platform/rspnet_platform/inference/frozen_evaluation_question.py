@@ -12,8 +12,9 @@ from rspnet_platform.inference.encoder_files import build_seeded
 from rspnet_platform.inference.frozen_evaluation_config import FrozenEvaluationConfig
 from rspnet_platform.inference.frozen_evaluation_passes import FeatureKind
 from rspnet_platform.inference.frozen_evaluation_scores import check_labels, feature_kind
-from rspnet_platform.inference.model_reference import LoadedModel, load_model, weights_sha256
+from rspnet_platform.inference.model_reference import LoadedModel, load_model
 from rspnet_platform.inference.retrieval_evaluation import RANDOM_PREFIX, TRAINED, LabelledVideos
+from rspnet_platform.inference.weights_checksum import weights_sha256
 from rspnet_platform.shards.dataset import ShardedDataset, open_dataset
 from rspnet_platform.stream.frame_readers import frame_reader
 from rspnet_platform.tracking.redaction import redact
@@ -92,7 +93,7 @@ def encoders_of(model: LoadedModel, num_random_encoders: int) -> dict[str, Video
     encoders, seed = {TRAINED: model.encoder}, 0
     while len(encoders) <= num_random_encoders:
         encoder = build_seeded(model.card.encoder, seed)
-        if weights_sha256(encoder) != model.sha256:
+        if weights_sha256(encoder.state_dict()) != model.sha256:
             encoders[f"{RANDOM_PREFIX}{seed}"] = encoder
         seed += 1
     return encoders

@@ -15,7 +15,7 @@ from rspnet_platform.inference.embedding_actor import MAX_CLIPS_AT_ONCE
 from rspnet_platform.inference.encoder_card import EncoderInput
 from rspnet_platform.inference.frozen_evaluation_question import Question
 from rspnet_platform.inference.kept_features import KeptFeatures
-from rspnet_platform.inference.model_reference import weights_sha256
+from rspnet_platform.inference.weights_checksum import weights_sha256
 from rspnet_platform.provenance import code_commit
 from rspnet_platform.tracking.redaction import redact
 
@@ -48,7 +48,7 @@ class FeatureRequest:
     def of(cls, question: Question, *, use_gpu: bool) -> "FeatureRequest":
         indices = np.ascontiguousarray(question.labelled.video_indices, np.int64)
         return cls(
-            encoders={name: weights_sha256(encoder) for name, encoder in question.encoders.items()},
+            encoders={name: weights_sha256(encoder.state_dict()) for name, encoder in question.encoders.items()},
             encoder=question.model.card.encoder,
             input=question.encoder_input,
             kinds=tuple(asdict(kind) for kind in question.kinds),

@@ -1,6 +1,5 @@
 """One name for a model, the same in every job: where its encoder is, and what it becomes when it is loaded."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 from rspnet_core.encoders import check_encoder_name
 from rspnet_platform import storage
 from rspnet_platform.inference.encoder_card import EncoderCard
+from rspnet_platform.inference.weights_checksum import weights_sha256
 from rspnet_platform.tracking.redaction import redact
 
 if TYPE_CHECKING:
@@ -51,16 +51,9 @@ def load_model(reference: str, tracking_uri: str) -> LoadedModel:
             f"and encoder {card.encoder!r} has {encoder.feature_dim}"
         )
     encoder.train()
-    return LoadedModel(encoder=encoder, card=card, reference=redact(reference), sha256=weights_sha256(encoder))
-
-
-def weights_sha256(encoder: "VideoEncoder") -> str:
-    """Of the names, types, shapes and bytes of all parameters and buffers."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(encoder.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return LoadedModel(
+        encoder=encoder, card=card, reference=redact(reference), sha256=weights_sha256(encoder.state_dict())
+    )
 
 
 def _loader(reference: str, tracking_uri: str) -> Callable[[str], LoadedParts]:

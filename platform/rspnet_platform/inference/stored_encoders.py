@@ -40,6 +40,7 @@ def encoder_of_run(reference: str) -> LoadedParts:
     is read from the run's data set. ValueError for a folder that is neither, for a run without a checkpoint yet, and
     for a data set that is gone.
     """
+    from rspnet_platform.train.checkpoint_checksums import check_file, checksums_in
     from rspnet_platform.train.checkpoints import CONFIG, TENSORS
 
     uri = checkpoint_uri(storage.resolve_uri(reference))
@@ -48,6 +49,7 @@ def encoder_of_run(reference: str) -> LoadedParts:
         name = value_of(config, "task.encoder")
         encoder_input = encoder_input_of_run(config, short_side_of(config))
         with local_copy(storage.join(uri, TENSORS)) as path:
+            check_file(path, TENSORS, checksums_in(uri), uri)
             task = read_tensors(path).get("task", {})
             weights = {key.removeprefix(ENCODER_PREFIX): task[key] for key in task if key.startswith(ENCODER_PREFIX)}
             encoder = build_seeded(name, seed=0)

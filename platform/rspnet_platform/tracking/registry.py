@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rspnet_platform.inference.encoder_card import EncoderCard
+from rspnet_platform.inference.weights_checksum import check_weights, weights_sha256
 from rspnet_platform.tracking.client import tracking_client
 from rspnet_platform.tracking.pyfunc_package import PyfuncParts, encoder_outputs, save_pyfunc
 from rspnet_platform.tracking.redaction import redact, redact_values
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rspnet_core.encoders.video_encoder import VideoEncoder
 
 METRIC_TAG_PREFIX = "metric."
+WEIGHTS_TAG = "weights_sha256"
 _MODEL_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 
 
@@ -49,7 +51,8 @@ def register_encoder(
         save=lambda folder: save_encoder(folder, encoder, card),
         outputs=lambda: encoder_outputs(card.feature_dim),
     )
-    tags = {"method": card.method, "protocol": card.protocol, **tags}
+    sha256 = weights_sha256(encoder.state_dict())
+    tags = {"method": card.method, "protocol": card.protocol, WEIGHTS_TAG: sha256, **tags}
     return register_model(tracking_uri, run_id, model_name, parts, metrics, tags)
 
 
@@ -61,13 +64,18 @@ def register_model(
     metrics: Mapping[str, float],
     tags: Mapping[str, object],
 ) -> RegisteredModel:
-    """Stores a new version of `model_name`, linked to its run. No alias moves.
+    """Stores a new version of `model_name`, linked to its run, or finds the one that an earlier attempt at the same run
+    with the same weights has stored. No alias moves.
 
     Nothing of MLflow's fluent interface is used, so that no run is opened and no global state changed.
-    The version's tags are `tags` (protocol, recipe, dataset_sha256, code_commit, ...) and each metric as `metric.NAME`.
+    The version's tags are `tags` (protocol, recipe, dataset_sha256, code_commit, ...), which must have the weights'
+    `weights_sha256`, and each metric as `metric.NAME`.
     """
     client = tracking_client(tracking_uri)
+    if (version := version_of_run(client, run_id, model_name, str(tags[WEIGHTS_TAG]))) is not None:
+        return _registered(model_name, str(version.version))
     run = client.get_run(run_id)
+    _delete_unregistered(client, run.info.experiment_id, run_id, parts.name)
     logged = client.create_logged_model(run.info.experiment_id, name=parts.name, source_run_id=run_id)
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -88,10 +96,21 @@ def register_model(
     return _registered(model_name, str(version.version))
 
 
+def version_of_run(client: "MlflowClient", run_id: str, model_name: str, weights_sha256: str) -> "ModelVersion | None":
+    """The newest version that holds these weights of this run."""
+    found = [
+        version
+        for version in client.search_model_versions(f"run_id = '{run_id}'")
+        if version.name == model_name and version.tags.get(WEIGHTS_TAG) == weights_sha256
+    ]
+    return max(found, key=lambda version: int(version.version), default=None)
+
+
 def pull_encoder(model_uri: str, tracking_uri: str) -> tuple["VideoEncoder", EncoderCard]:
     """The encoder of `models:/NAME@ALIAS` or `models:/NAME/VERSION` in training mode, with its card.
 
-    Raises ValueError for a model, alias or version that does not exist, and names those that do.
+    Raises ValueError for a model, alias or version that does not exist, and names those that do; and for weights other
+    than those that were registered.
     """
     client = tracking_client(tracking_uri)
     version = find_version(client, model_uri)
@@ -106,7 +125,10 @@ def pull_encoder(model_uri: str, tracking_uri: str) -> tuple["VideoEncoder", Enc
         if not (Path(artifacts) / CARD_NAME).exists():
             raise ValueError(f"{model_uri} is not an encoder: it has no {CARD_NAME}; accepted is a registered encoder")
         card = read_card(Path(artifacts) / CARD_NAME)
-        return read_encoder(Path(artifacts) / WEIGHTS_NAME, card), card
+        encoder = read_encoder(Path(artifacts) / WEIGHTS_NAME, card)
+        if WEIGHTS_TAG in version.tags:  # not the card's alone, which lies beside the weights
+            check_weights(encoder.state_dict(), version.tags[WEIGHTS_TAG], model_uri)
+        return encoder, card
 
 
 def find_version(client: "MlflowClient", model_uri: str) -> "ModelVersion":
@@ -133,6 +155,17 @@ def _existing(client: "MlflowClient", name: str) -> str:
             aliases = [f"{alias} -> {version}" for alias, version in sorted(model.aliases.items())]
             return f"{name!r} has versions {versions} and aliases {', '.join(aliases) or 'none'}"
     return f"registered models are: {', '.join(model.name for model in models) or 'none'}"
+
+
+def _delete_unregistered(client: "MlflowClient", experiment_id: str, run_id: str, name: str) -> None:
+    """What an attempt at this run has stored and not registered: it was killed in between."""
+    registered = {version.model_id for version in client.search_model_versions(f"run_id = '{run_id}'")}
+    stored = client.search_logged_models(
+        [experiment_id], filter_string=f"source_run_id = '{run_id}' AND name = '{name}'"
+    )
+    for model in stored:
+        if model.model_id not in registered:
+            client.delete_logged_model(model.model_id)
 
 
 def _link_to_run(client: "MlflowClient", run_id: str, model_id: str) -> None:

@@ -79,14 +79,25 @@ def set_tags(tracking_uri: str, run_id: str, tags: Mapping[str, object]) -> None
 
 
 def log_metrics_once(tracking_uri: str, run_id: str, step: int, metrics: Mapping[str, float]) -> None:
-    """Logs a few metrics at once and waits for it; `MetricWriter` is for those of a training loop."""
+    """Logs a few metrics at once and waits for it; `MetricWriter` is for those of a training loop. What the run has of
+    that step already is not logged twice: an attempt that was killed after it is repeated."""
     client = tracking_client(tracking_uri)
     from mlflow.entities import Metric
 
+    known = client.get_run(run_id).data.metrics
+    metrics = {
+        key: value
+        for key, value in metrics.items()
+        if key not in known or (step, float(value)) not in _history(client, run_id, key)
+    }
     now_milliseconds = int(time.time() * 1000)
     client.log_batch(
         run_id, metrics=[Metric(key, float(value), now_milliseconds, step) for key, value in metrics.items()]
     )
+
+
+def _history(client: "MlflowClient", run_id: str, key: str) -> set[tuple[int, float]]:
+    return {(point.step, point.value) for point in client.get_metric_history(run_id, key)}
 
 
 def log_artifacts(tracking_uri: str, run_id: str, path: Path, artifact_folder: str | None = None) -> None:

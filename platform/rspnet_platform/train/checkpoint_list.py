@@ -5,6 +5,7 @@ and Ray refuses to go on with the run. Object stores put files as a whole.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,19 +55,22 @@ def without_deleted(listed: dict[str, Any], run_uri: str) -> dict[str, Any]:
     def is_there(result: dict[str, Any]) -> bool:
         return Path(run_uri, result["checkpoint_dir_name"]).is_dir()
 
+    return keeping(listed, is_there)
+
+
+def keeping(listed: dict[str, Any], is_kept: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """A list of these of its checkpoints alone. It still names its latest."""
     results, pending = listed["checkpoint_results"], listed["pending_training_results"]
     return listed | {
-        "checkpoint_results": [result for result in results if is_there(result)],
+        "checkpoint_results": [result for result in results if is_kept(result)],
         "checkpoint_report_indices": [
-            index
-            for result, index in zip(results, listed["checkpoint_report_indices"], strict=True)
-            if is_there(result)
+            index for result, index in zip(results, listed["checkpoint_report_indices"], strict=True) if is_kept(result)
         ],
-        "pending_training_results": [result for result in pending if is_there(result)],
+        "pending_training_results": [result for result in pending if is_kept(result)],
         "pending_validation_specs": [
             specification
             for result, specification in zip(pending, listed["pending_validation_specs"], strict=True)
-            if is_there(result)
+            if is_kept(result)
         ],
     }
 

@@ -1,5 +1,6 @@
 """A checkpoint holds all that makes the next step identical, and is read without unpickling anything."""
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -14,6 +15,13 @@ from ray.train import Checkpoint
 from rspnet_platform import storage
 from rspnet_platform.config import TrainingRunConfig, flatten
 from rspnet_platform.stream.consumed import ConsumedVideos
+from rspnet_platform.train.checkpoint_checksums import (
+    CHECKSUMS,
+    check_digest,
+    check_file,
+    checksums_in,
+    write_checksums,
+)
 from rspnet_platform.train.run_storage import run_filesystem
 
 TENSORS, DATA_STATE, CONFIG = "state.pt", "data.json", "config.json"
@@ -46,6 +54,7 @@ def write_checkpoint(tensors: dict[str, Any], data_state: DataState, config: Tra
         torch.save(tensors, folder / TENSORS)
         (folder / DATA_STATE).write_text(json.dumps(data_state.to_json()))
         (folder / CONFIG).write_text(json.dumps(checkpoint_config(config), indent=2))
+        write_checksums(folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -62,16 +71,27 @@ def checkpoint_config(config: TrainingRunConfig) -> dict[str, Any]:
 
 
 def load_tensors(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """The task's, optimizer's and other tensors."""
+    """The task's, optimizer's and other tensors. DamagedCheckpointError for what is not as it was saved."""
     with checkpoint.as_directory() as folder:
+        check_file(Path(folder) / TENSORS, TENSORS, checksums_in(folder), checkpoint.path)
         return torch.load(Path(folder) / TENSORS, map_location=device, weights_only=True)
 
 
 def load_data_state(checkpoint: Checkpoint) -> DataState:
-    """Reads the one small file, wherever the checkpoint lies."""
+    """Reads two small files, wherever the checkpoint lies. DamagedCheckpointError for what is not as it was saved."""
+    content = _small_file(checkpoint, DATA_STATE)
+    try:
+        checksums = json.loads(_small_file(checkpoint, CHECKSUMS))
+    except FileNotFoundError:  # of an older version
+        checksums = {}
+    check_digest(hashlib.sha256(content).hexdigest(), DATA_STATE, checksums, checkpoint.path)
+    return DataState.from_json(json.loads(content))
+
+
+def _small_file(checkpoint: Checkpoint, name: str) -> bytes:
     assert checkpoint.filesystem is not None
-    with checkpoint.filesystem.open_input_stream(f"{checkpoint.path}/{DATA_STATE}") as stream:
-        return DataState.from_json(json.loads(stream.read()))
+    with checkpoint.filesystem.open_input_stream(f"{checkpoint.path}/{name}") as stream:
+        return stream.read()
 
 
 def checkpoint_at(uri: str) -> Checkpoint:

@@ -37,7 +37,7 @@ def storage_error_in(errors: Iterable[BaseException]) -> StorageError | None:
         for cause in causes(error):
             # Ray's own wrapper takes on the type of what it wraps, with a traceback for a message.
             if isinstance(cause, StorageError) and not isinstance(cause, RayTaskError):
-                return StorageError(str(cause).splitlines()[0])  # Ray appends advice
+                return type(cause)(str(cause).splitlines()[0])  # Ray appends advice
     return None
 
 

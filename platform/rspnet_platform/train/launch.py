@@ -23,6 +23,7 @@ from rspnet_platform.stream.stream_plan import StreamPlan, VideoLocations
 from rspnet_platform.stream.training_dataset import TrainingStream
 from rspnet_platform.train.checkpoint_list import CheckpointListKeeper, mend_checkpoint_list
 from rspnet_platform.train.checkpoints import latest_checkpoint, load_data_state
+from rspnet_platform.train.damaged_checkpoints import fit_past_damaged_checkpoints
 from rspnet_platform.train.fitting import fit_to_the_end
 from rspnet_platform.train.in_process import InProcessWorker, train_in_process
 from rspnet_platform.train.jobs_trainer import JobsTrainer
@@ -181,7 +182,7 @@ def launch_training(
 
     num_left = None
     while True:
-        fit()
+        fit_past_damaged_checkpoints(fit, run_uri)
         num_left_before, num_left = num_left, stream.num_undamaged_samples_left()
         if num_left < config.training.global_batch_size or num_left == num_left_before:
             return

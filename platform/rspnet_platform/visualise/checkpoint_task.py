@@ -32,6 +32,7 @@ def load_checkpoint_task(reference: str) -> CheckpointTask:
     Raises ValueError for a model that has no heads, for what is no checkpoint, and for one that does not fit its own
     config. Nothing is unpickled.
     """
+    from rspnet_platform.train.checkpoint_checksums import check_file, checksums_in
     from rspnet_platform.train.checkpoints import CONFIG, TENSORS
 
     if reference.startswith(WITHOUT_HEADS) or reference.endswith(".safetensors"):
@@ -46,6 +47,7 @@ def load_checkpoint_task(reference: str) -> CheckpointTask:
     try:
         config = task_config(storage.read_json(storage.join(uri, CONFIG)))
         with local_copy(storage.join(uri, TENSORS)) as path:
+            check_file(path, TENSORS, checksums_in(uri), uri)
             weights = read_tensors(path).get("task", {})
     except FileNotFoundError as error:
         raise ValueError(f"the checkpoint {redact(uri)} is not complete: {error}") from error
