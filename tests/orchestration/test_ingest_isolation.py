@@ -1,5 +1,6 @@
 """A child process that dies or hangs costs its own argument only. The faults are real."""
 
+import io
 import os
 import signal
 import subprocess
@@ -9,12 +10,16 @@ from pathlib import Path
 
 import psutil
 import pytest
-from rspnet_platform.ingest.isolated_child import ChildProcessesError, IsolatedChild, IsolationFailure
+from rspnet_platform.ingest import decoding_time
+from rspnet_platform.ingest.ingest_config import IngestConfig
+from rspnet_platform.ingest.isolated_child import ChildProcessesError, IsolatedChild, IsolationFailure, earn_seconds
 from rspnet_platform.ingest.isolation import IsolatedMap
+from rspnet_platform.ingest.transcoding import transcode
 from rspnet_platform.storage import StorageError
 from rspnet_platform.videos.refusal_reasons import RefusalReason
 
 from tests.processes import running
+from tests.videos import encode_video, moving_pictures
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -34,6 +39,10 @@ def misbehave(order: str) -> str:
         os._exit(3)
     if order == "raise":
         raise RuntimeError("unforeseen")
+    if order == "work":
+        for _ in range(6):
+            earn_seconds(30)
+            time.sleep(0.3)
     if order == "store":
         raise StorageError("cannot read s3://bucket: away")
     return order.upper()
@@ -50,9 +59,32 @@ def test_faults_cost_their_own_argument_only() -> None:
     assert failures["crash"].reason == RefusalReason.CRASHED
     assert "SIGSEGV" in failures["crash"].detail
     assert failures["hang"].reason == RefusalReason.TIMED_OUT
-    assert "3 seconds" in failures["hang"].detail
+    assert failures["hang"].detail == "no result after 3 seconds; accepted: timeout_seconds, which is 3"
     assert failures["exit"].detail == "the process exited with status 3"
     assert failures["raise"].detail == "RuntimeError: unforeseen"
+
+
+def test_who_works_earns_time() -> None:
+    """More than the time limit is no hang where something comes of it; the next argument begins with nothing earned."""
+    with IsolatedMap(misbehave, num_processes=1, timeout_seconds=1) as isolated:
+        worked, hung = isolated.run(["work", "hang"])
+    assert worked == "WORK"
+    assert isinstance(hung, IsolationFailure)
+    assert hung.detail == "no result after 1 seconds; accepted: timeout_seconds, which is 1"
+
+
+def test_decoding_earns_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In proportion to the input's pixels, while it is decoded; a small video earns nothing that is worth a message."""
+    earned: list[float] = []
+    monkeypatch.setattr(decoding_time, "earn_seconds", earned.append)
+    monkeypatch.setattr(decoding_time, "NUM_PIXELS_PER_SECOND", 10 * 48 * 64)
+    config = IngestConfig(source="-", output="-", short_side=32)
+    transcode(io.BytesIO(encode_video(moving_pictures(35, 48, 64))), config)
+    assert 30 <= sum(earned) * 10 <= 35
+    assert all(seconds >= 1 for seconds in earned)
+    earned.clear()
+    transcode(io.BytesIO(encode_video(moving_pictures(9, 48, 64))), config)
+    assert earned == []
 
 
 def test_a_failing_store_is_not_a_bad_video() -> None:

@@ -42,7 +42,7 @@ class IngestConfig:
     min_num_frames: int = 2
     """A video with fewer decoded frames is refused."""
     timeout_seconds: float = 120.0
-    """The time that one video may take."""
+    """The time that one video may take, beside a second for each 5 million pixels that are decoded of it."""
     num_processes: int | None = None
     """Decoding processes, or on Ray the chunks of 8 videos in work at a time; as many as keep all CPUs busy by
     default."""

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import av
 
+from rspnet_platform.ingest.decoding_time import earning_time
 from rspnet_platform.ingest.indexed_profile import CODEC_SETTINGS, ENCODER, encode_indexed, index_verified
 from rspnet_platform.ingest.ingest_config import IngestConfig
 from rspnet_platform.ingest.original_profile import count_pictures, read_original
@@ -58,7 +59,7 @@ def transcode(file: BinaryIO, config: IngestConfig) -> TranscodedVideo:
         file = io.BytesIO(data)
     checksums = PictureChecksums()
     with _open(file, config) as video:
-        pictures = checksums.recorded(video.frames)
+        pictures = checksums.recorded(earning_time(video, video.frames))
         if is_original:
             num_frames, height, width = count_pictures(pictures)
         else:
@@ -95,7 +96,7 @@ def _open(file: BinaryIO, config: IngestConfig, num_frames_held: int = 0) -> Abs
 def _decode_again(file: BinaryIO, config: IngestConfig, checksums: PictureChecksums) -> None:
     file.seek(0)
     with _open(file, config, NUM_FRAMES_HELD) as video:
-        checksums.compare(video.frames, config.tolerance)
+        checksums.compare(earning_time(video, video.frames), config.tolerance)
 
 
 def _check_length(num_frames: int, min_num_frames: int) -> None:

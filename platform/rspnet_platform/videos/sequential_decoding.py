@@ -46,6 +46,11 @@ class OpenedVideo:
         return self.stated_rate if self._is_resampled else self._record.times.rate(self.stated_rate)
 
     @property
+    def num_decoded_pixels(self) -> int:
+        """So far, of the input."""
+        return self._record.num_frames * self._facts.height * self._facts.width
+
+    @property
     def facts(self) -> InputFacts:
         """Of what was decoded so far; complete once `frames` is exhausted."""
         record = self._record
