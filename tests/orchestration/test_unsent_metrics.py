@@ -12,6 +12,7 @@ from rspnet_platform.run import TRAINING_OUTBOX, VALIDATION_OUTBOX, Run, outbox_
 from rspnet_platform.shards.dataset import ShardedDataset
 from rspnet_platform.sweep import trial as sweep_trial
 from rspnet_platform.sweep.trial_record import TrialRecord
+from rspnet_platform.tracking.client import tracking_client
 from rspnet_platform.tracking.metric_outbox import MetricOutbox, MetricPoint
 from rspnet_platform.train.run_record import RunRecord
 
@@ -51,12 +52,24 @@ def check_sent(run: Run) -> None:
     ]
 
 
-def test_a_benchmarks_run_sends_them(config: PretrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before it counts as trained and is not opened again."""
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("undone", ["log_damage", "send_unsent_metrics", "runs.end_run"])
+def test_a_benchmarks_run_sends_them(config: PretrainConfig, monkeypatch: pytest.MonkeyPatch, undone: str) -> None:
+    """Before it counts as trained and is not opened again: the same command does what was interrupted."""
     monkeypatch.setattr(benchmark_run, "train", lambda run, record, *_, **__: train_with_the_server_away(run, record))
     planned = benchmark_run.plan_run("tiny_cpu", 0, config)
+    with monkeypatch.context() as patched:
+        patched.setattr(f"{benchmark_run.__name__}.{undone}", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            benchmark_run.train_run(planned, ANY, {})
     assert benchmark_run.train_run(planned, ANY, {}) is None
     check_sent(planned.run)
+    record = RunRecord.load(planned.run.uri)
+    assert record is not None
+    assert tracking_client(planned.run.tracking_uri).get_run(record.mlflow_run_id).info.status == "FINISHED"
 
 
 def test_a_trial_sends_them(config: PretrainConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

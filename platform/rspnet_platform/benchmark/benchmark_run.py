@@ -71,7 +71,7 @@ def train_run(planned: BenchmarkRun, resources: WorkerResources, tags: Mapping[s
     except RunStoppedError as error:
         say(f"{run.name} stopped: {error}")
         return str(error)
-    record.at("trained").save(run.uri)
     send_unsent_metrics(run, record)
     runs.end_run(run.tracking_uri, record.mlflow_run_id, "FINISHED")
+    record.at("trained").save(run.uri)  # last: a run that is trained is not opened again
     return None
