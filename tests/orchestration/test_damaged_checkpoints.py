@@ -61,9 +61,9 @@ def flip_a_bit(path: Path) -> None:
     path.write_bytes(content)
 
 
-def test_a_changed_bit_is_found_out(small_dataset, tmp_path):
+def test_a_changed_bit_is_found_out(small_dataset, tmp_path, capsys):
     """In the tensors and in the position in the data, by whoever reads them; the error names file and both hashes. A
-    checkpoint of an older version, without hashes, is read."""
+    checkpoint of an older version, without hashes, is read, and that is said."""
     folder = save(tmp_path / "run", 20, small_dataset.uri)
     checkpoint = checkpoint_at(str(folder))
     assert load_data_state(checkpoint).step == 20
@@ -78,9 +78,12 @@ def test_a_changed_bit_is_found_out(small_dataset, tmp_path):
             with pytest.raises(DamagedCheckpointError, match=message):
                 load_model(str(folder), "")
         (folder / name).write_bytes(whole)
+    unchecked = f"the checkpoint {folder} has no recorded SHA-256: its {TENSORS} is loaded unchecked"
+    assert unchecked not in capsys.readouterr().err
     (folder / CHECKSUMS).unlink()
     assert load_data_state(checkpoint).step == 20
     assert load_tensors(checkpoint)["task"]["weight"][-1] == 999
+    assert unchecked in capsys.readouterr().err
 
 
 def test_the_run_goes_back_to_the_last_whole_checkpoint(tmp_path, capsys):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rspnet_platform import storage
+from rspnet_platform.command_line import say
 from rspnet_platform.storage import StorageError
 from rspnet_platform.tracking.redaction import redact
 
@@ -28,10 +29,13 @@ def write_checksums(folder: Path) -> None:
 
 
 def check_file(path: Path, name: str, checksums: Mapping[str, str], place: str) -> None:
-    """`path` is the checkpoint's file `name`, or a copy of it; `place` is the checkpoint. Nothing is recorded in one of
-    an older version. Raises DamagedCheckpointError, and FileNotFoundError for a file that is gone."""
-    if name in checksums:
+    """`path` is the checkpoint's file `name`, or a copy of it; `place` is the checkpoint. Says so where it is one of an
+    older version, which recorded nothing. Raises DamagedCheckpointError, and FileNotFoundError for a file that is
+    gone."""
+    if checksums:
         check_digest(file_sha256(path), name, checksums, place)
+    else:
+        say(f"the checkpoint {redact(place)} has no recorded SHA-256: its {name} is loaded unchecked")
 
 
 def check_digest(found: str, name: str, checksums: Mapping[str, str], place: str) -> None:
