@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rspnet_platform.inference import frozen_evaluation
 from rspnet_platform.inference.encoder_files import build_seeded, save_encoder
+from rspnet_platform.inference.frozen_evaluation import track
 from rspnet_platform.inference.frozen_evaluation_config import ClipChanges, EvaluationData, FrozenEvaluationConfig
 from rspnet_platform.inference.frozen_evaluation_question import encoders_of, settle
 from rspnet_platform.inference.model_reference import load_model
@@ -19,6 +21,7 @@ from rspnet_platform.tracking.tracking_config import TrackingConfig
 from jobs.evaluate import parse
 from tests.labelled_dataset import make_labelled_dataset
 from tests.small_encoder import CARD
+from tests.waiting import history
 
 ROOT = Path(__file__).resolve().parents[2]
 PROTOCOLS = ["retrieval", "vcop", "coclr", "knn", "linear_probe", "few_labels"]
@@ -70,6 +73,37 @@ def test_the_job_prints_tracks_and_stamps_every_number(labelled_dataset, tmp_pat
     assert run.data.tags["protocol.coclr"] == result["protocols"]["coclr"]["protocol"]
     assert run.data.tags["dataset_sha256"] == result["dataset_sha256"]
     assert run.data.tags["model"] == run.data.params["model"] == "random:tiny"
+
+
+@pytest.mark.parametrize("undone", ["log_metrics_once", "log_json", "end_run"])
+def test_an_interrupted_evaluation_leaves_one_run(labelled_dataset, tmp_path, empty_database, monkeypatch, undone):
+    """Whichever step was not done: the same again finishes the run that is there. Asked for once more it is another
+    run, and so is another evaluation."""
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    asked = config(labelled_dataset, tmp_path)
+    tracking_uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+    def attempt(asked: FrozenEvaluationConfig) -> str:
+        question = settle(asked)
+        result = {"dataset_sha256": question.dataset.description.manifest_sha256, "protocols": {}}
+        return track(question, result, {"evaluation/retrieval_top1": 0.5})["run_id"]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(frozen_evaluation.runs, undone, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            attempt(asked)
+    other = attempt(replace(asked, seed=1))
+    finished = attempt(asked)
+    client = tracking_client(tracking_uri)
+    found = client.search_runs([client.get_run(finished).info.experiment_id])
+    assert {run.info.run_id for run in found} == {other, finished}
+    assert {run.info.status for run in found} == {"FINISHED"}
+    assert history(tracking_uri, finished, "evaluation/retrieval_top1") == [(0, 0.5)]
+    assert attempt(asked) not in (other, finished)
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_random_encoders_are_others_than_the_model(tmp_path):

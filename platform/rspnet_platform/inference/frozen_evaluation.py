@@ -5,6 +5,8 @@ nothing is kept but what MLflow got, and the same command evaluates again.
 """
 
 import contextlib
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -26,9 +28,13 @@ from rspnet_platform.inference.frozen_evaluation_scores import feature_kind, sco
 from rspnet_platform.inference.retrieval_evaluation import TRAINED
 from rspnet_platform.inference.unread_videos import check_unread
 from rspnet_platform.provenance import code_commit
+from rspnet_platform.run import closing_on_failure
 from rspnet_platform.tracking import runs
 from rspnet_platform.tracking.client import check_reachable
 from rspnet_platform.tracking.redaction import redact
+
+ASKED_TAG = "asked_sha256"
+"""Of all that was asked for, by which an evaluation's run is found again."""
 
 
 def evaluate_frozen(config: FrozenEvaluationConfig) -> dict[str, Any]:
@@ -152,22 +158,29 @@ def answer(question: Question, results: Mapping[str, ProtocolResult]) -> dict[st
 
 
 def track(question: Question, result: dict[str, Any], numbers: Mapping[str, float]) -> dict[str, Any]:
-    """`result` with its metrics, and with the MLflow run that holds them all where it is tracked."""
+    """`result` with its metrics, and with the MLflow run that holds them all where it is tracked: the one of an earlier
+    attempt at the same that was interrupted here, where there is one."""
     result = {**result, "metrics": dict(numbers)}
     config, uri = question.config, question.tracking_uri
     if not config.is_tracked:
         return {**result, "run_id": None, "tracking_uri": None}
+    commit, experiment = code_commit(), config.tracking.experiment
+    asked = [flatten(config), question.model.sha256, result["dataset_sha256"], commit]
+    asked_sha256 = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
     tags = {
         "job": "evaluate",
         "model": question.model.reference,
         "model_sha256": question.model.sha256,
         "dataset_sha256": result["dataset_sha256"],
-        "code_commit": code_commit(),
+        "code_commit": commit,
+        ASKED_TAG: asked_sha256,
         **{f"protocol.{name}": of["protocol"] for name, of in result["protocols"].items()},
     }
     run_name = f"evaluate-{question.model.card.encoder}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    run_id = runs.start_run(uri, config.tracking.experiment, run_name, flatten(config), tags)
-    runs.log_metrics_once(uri, run_id, 0, numbers)
-    runs.log_json(uri, run_id, result, "evaluation.json")
-    runs.end_run(uri, run_id, "FINISHED")
+    earlier = runs.find_unfinished(uri, experiment, ASKED_TAG, asked_sha256)
+    run_id = runs.start_run(uri, experiment, run_name, flatten(config), tags, run_id=earlier)
+    with closing_on_failure(uri, run_id):
+        runs.log_metrics_once(uri, run_id, 0, numbers)
+        runs.log_json(uri, run_id, result, "evaluation.json")
+        runs.end_run(uri, run_id, "FINISHED")
     return {**result, "run_id": run_id, "tracking_uri": redact(uri)}

@@ -48,6 +48,16 @@ def start_run(
     return run_id
 
 
+def find_unfinished(tracking_uri: str, experiment: str, tag: str, value: str) -> str | None:
+    """The id of a run with that tag whose maker failed or was killed: to be continued by who does the same again."""
+    client = tracking_client(tracking_uri)
+    if (found := client.get_experiment_by_name(experiment)) is None:
+        return None
+    unfinished = f"tags.{tag} = '{value}' and attributes.status != 'FINISHED'"
+    runs = client.search_runs([found.experiment_id], unfinished, max_results=1)
+    return runs[0].info.run_id if runs else None
+
+
 def end_run(tracking_uri: str, run_id: str, status: RunStatus) -> None:
     """Closes a run. Raises ValueError for a status that MLflow does not know."""
     if status not in get_args(RunStatus):
