@@ -6,6 +6,7 @@ from rspnet_platform.command_line import say
 from rspnet_platform.ingest.ingest_config import IngestConfig
 from rspnet_platform.ingest.pipeline import ingest
 from rspnet_platform.ingest.progress import ingest_progress
+from rspnet_platform.lease import leased
 
 
 def embedded_dataset(home: Path) -> str:
@@ -14,7 +15,7 @@ def embedded_dataset(home: Path) -> str:
 
     folder = home / "runs" / "embedded_dataset"
     say(f"no --data.shards: the embedded data set in {folder}, rendered where it is not there yet")
-    videos = render(folder / "videos", SyntheticVideosConfig())
-    config = IngestConfig(source=str(videos), output=str(folder / "shards"), run_on="local")
-    with ingest_progress() as progress:
+    config = IngestConfig(source=str(folder / "videos"), output=str(folder / "shards"), run_on="local")
+    with leased(str(folder), waits=True), ingest_progress() as progress:  # two first jobs may start at once
+        render(Path(config.source), SyntheticVideosConfig())
         return ingest(config, progress).output

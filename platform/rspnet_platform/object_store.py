@@ -96,6 +96,30 @@ def upload(uri: str, num_bytes: int, operation: Callable[..., None]) -> None:
         raise StorageError(f"cannot write {uri}: there is no such bucket") from error
 
 
+def create(uri: str, data: bytes) -> bool:
+    """Writes an object where none is there; False where there is one. See `storage.create_bytes`."""
+
+    def attempt(store: Any) -> bool:
+        try:
+            store.pipe_file(uri, data, mode="create")
+        except OSError as error:
+            if error.errno == errno.ENOSYS:  # an old store, that says so
+                is_free = not store.exists(uri)
+                if is_free:
+                    store.pipe_file(uri, data)
+                return is_free
+            # s3fs knows the refusal of one that is there by a word that not every store says.
+            if isinstance(error, FileExistsError) or (error.errno == errno.EINVAL and store.exists(uri)):
+                return False
+            raise
+        return True
+
+    try:
+        return call(uri, "write", attempt)
+    except FileNotFoundError as error:
+        raise StorageError(f"cannot write {uri}: there is no such bucket") from error
+
+
 def may_pass(error: BaseException) -> bool:
     """Whether the same request may succeed later."""
     if is_refusal(error) or isinstance(error, FileNotFoundError | FileExistsError | StorageError):

@@ -14,6 +14,7 @@ from rspnet_platform.command_line import say, say_step
 from rspnet_platform.config import PretrainConfig, flatten
 from rspnet_platform.home import default_home
 from rspnet_platform.inference.run_evaluation import Evaluation, evaluate_run
+from rspnet_platform.lease import leased
 from rspnet_platform.publishing import encoder_input, final_checkpoint, register, trained_encoder
 from rspnet_platform.report.run_end import report_at_end
 from rspnet_platform.run import (
@@ -54,32 +55,48 @@ def pretrain(config: PretrainConfig, recipe: Mapping[str, Any] | None = None) ->
     try:
         say_step("opening the data set")
         run = settle(config, default_home())
-        record = RunRecord.load(run.uri)
-        if record is not None:
-            record.check_resumable(run_uri=run.uri, dataset_sha256=run.dataset_sha256, config=flatten(run.config))
+        resumable_record(run)
         stream = plan_stream(run.config, run.dataset, run.uri)
         check_requirements(run.config, run.dataset, stream)
         videos_of(run, stream)
         check_reachable(run.tracking_uri)
-        runtime.connect()
-        runtime.warm_up_ray_data()
-        resources, budget = plan_resources(run.config)
-        check_batch_norm(run.config, use_gpu=resources.use_gpu, max_workers=resources.max_workers)
-        say(f"the cluster's share of this run:\n{budget.table()}")
-        if run.config.validation.protocol != "none" and not resources.has_validation:
-            say(f"no checkpoint is validated: {run.config.validation.num_cpus:g} CPUs for that are not left over")
-        say_step("opening the run in MLflow")
-        record = begin(run, record)
-        if recipe is not None:
-            keep_recipe(run.uri, recipe)
-        with goes_on_with(f"--run.name {run.name}"), closing_run_on_failure(run, record):
-            if record.stage == "training":
-                train(run, record, stream, resources)
-                record = record.at("trained")
-                record.save(run.uri)
-            return finish(run, record, stream, use_gpu=resources.use_gpu)
+        with leased(run.uri):
+            try:
+                return walk(run, stream, recipe)
+            finally:
+                runtime.disconnect()  # which ends the workers, before another job may have the run
     finally:
         runtime.disconnect()
+
+
+def resumable_record(run: Run) -> RunRecord | None:
+    """None for a run that has not begun. Raises ValueError for one that does not go on with this config or data set."""
+    record = RunRecord.load(run.uri)
+    if record is not None:
+        record.check_resumable(run_uri=run.uri, dataset_sha256=run.dataset_sha256, config=flatten(run.config))
+    return record
+
+
+def walk(run: Run[PretrainConfig], stream: TrainingStream, recipe: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Of a run that was found to be possible, and that nobody else is at work on."""
+    record = resumable_record(run)
+    runtime.connect()
+    runtime.warm_up_ray_data()
+    resources, budget = plan_resources(run.config)
+    check_batch_norm(run.config, use_gpu=resources.use_gpu, max_workers=resources.max_workers)
+    say(f"the cluster's share of this run:\n{budget.table()}")
+    if run.config.validation.protocol != "none" and not resources.has_validation:
+        say(f"no checkpoint is validated: {run.config.validation.num_cpus:g} CPUs for that are not left over")
+    say_step("opening the run in MLflow")
+    record = begin(run, record)
+    if recipe is not None:
+        keep_recipe(run.uri, recipe)
+    with goes_on_with(f"--run.name {run.name}"), closing_run_on_failure(run, record):
+        if record.stage == "training":
+            train(run, record, stream, resources)
+            record = record.at("trained")
+            record.save(run.uri)
+        return finish(run, record, stream, use_gpu=resources.use_gpu)
 
 
 def train(

@@ -12,6 +12,7 @@ from rspnet_platform import storage
 from rspnet_platform.command_line import say
 from rspnet_platform.config import TrainingRunConfig, flatten
 from rspnet_platform.embedded_dataset import embedded_dataset
+from rspnet_platform.lease import has_lost_a_lease
 from rspnet_platform.provenance import code_commit
 from rspnet_platform.shards.dataset import ShardedDataset, find_version, open_dataset, read_refusals
 from rspnet_platform.stop_requests import stop_message
@@ -144,6 +145,8 @@ def closing_on_failure(tracking_uri: str, mlflow_run_id: str) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
+        if has_lost_a_lease():  # the run is open, and another job's
+            raise
         status = "FAILED" if isinstance(error, Exception) else "KILLED"
         with contextlib.suppress(Exception):  # the error that matters is the one on its way
             runs.end_run(tracking_uri, mlflow_run_id, status)

@@ -84,6 +84,29 @@ def write_bytes(uri: str, data: bytes) -> None:
         temporary.write(data)
 
 
+def create_bytes(uri: str, data: bytes) -> bool:
+    """Writes a small file where none is there. False where there is one, which stays.
+
+    Of several at once, one alone gets True. On S3 that takes a store that knows conditional writes (`If-None-Match`),
+    as Amazon's does; on others the last of those that write in the same moment may replace the others.
+    """
+    if is_remote(uri):
+        return object_store.create(uri, data)
+    with _naming(uri, "write"):
+        os.makedirs(os.path.dirname(uri), exist_ok=True)
+        try:
+            descriptor = os.open(uri, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        except FileExistsError:
+            return False
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+        except OSError:
+            os.unlink(uri)
+            raise
+        return True
+
+
 def upload_file(local_path: str, uri: str) -> None:
     """Copies a finished local file to `uri`, whole or not at all."""
     if is_remote(uri):

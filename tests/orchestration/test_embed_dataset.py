@@ -49,7 +49,7 @@ def whole(small_dataset: ShardedDataset, model: str, ray_of_two_cpus: None, tmp_
 def embed(model: str, data: str, output: Path, **changes: Any) -> dict[str, Any]:
     """As the job does, on the Ray that is there."""
     config = EmbedConfig(model=model, data=data, output=str(output), num_videos_per_part=10)
-    embedding = Embedding.settle(replace(config, **changes))
+    embedding = Embedding.settle(replace(config, **changes)).begin()
     if embedding.left:
         embedding.compute()
     return embedding.finish()

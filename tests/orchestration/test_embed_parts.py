@@ -158,23 +158,23 @@ def config(dataset: ShardedDataset, folder: Path, **changes) -> EmbedConfig:
 )
 def test_an_output_is_of_one_request(small_dataset: ShardedDataset, tmp_path: Path, changes, difference) -> None:
     """Another model or view of the same data set is refused; the same, under another name, goes on."""
-    Embedding.settle(config(small_dataset, tmp_path))
+    Embedding.settle(config(small_dataset, tmp_path)).begin()
     with pytest.raises(ValueError, match=rf"embeddings\.json is of other embeddings: .*{difference}"):
         Embedding.settle(config(small_dataset, tmp_path, **changes))
-    again = Embedding.settle(config(small_dataset, tmp_path, model="random:tiny:0"))
+    again = Embedding.settle(config(small_dataset, tmp_path, model="random:tiny:0")).begin()
     assert again.left == (0,)
 
 
 def test_another_data_set_is_refused(small_dataset: ShardedDataset, tmp_path: Path) -> None:
     """By the hash of what is in it, and the version that would be accepted is named."""
-    Embedding.settle(config(small_dataset, tmp_path))
+    Embedding.settle(config(small_dataset, tmp_path)).begin()
     path = tmp_path / "out" / "embeddings.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"dataset_sha256": "0" * 64}))
     with pytest.raises(ValueError, match=r"dataset_sha256 '0+', not .*\(--version 1\)"):
-        Embedding.settle(config(small_dataset, tmp_path))
+        Embedding.settle(config(small_dataset, tmp_path)).begin()
     path.write_text("[]")
     with pytest.raises(ValueError, match="is not a record of embeddings"):
-        Embedding.settle(config(small_dataset, tmp_path))
+        Embedding.settle(config(small_dataset, tmp_path)).begin()
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_settings_out_of_range_are_refused() -> None:
 
 def test_nothing_but_damaged_videos_is_an_error(small_dataset: ShardedDataset, tmp_path: Path) -> None:
     """That says where they are listed."""
-    embedding = Embedding.settle(config(small_dataset, tmp_path))
+    embedding = Embedding.settle(config(small_dataset, tmp_path)).begin()
     for video in range(24):
         embedding.parts.damage.enter(video, epoch=0, error="zeros")
     embedding.parts.write(0, np.zeros(0, np.int64), np.zeros((0, 0), np.float32))

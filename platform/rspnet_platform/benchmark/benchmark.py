@@ -14,6 +14,7 @@ from rspnet_platform.benchmark.questions import Candidate, candidates, kind_of, 
 from rspnet_platform.benchmark.summary import summarise
 from rspnet_platform.command_line import UserError, say
 from rspnet_platform.config import flatten
+from rspnet_platform.lease import leased
 from rspnet_platform.parent_run import PARENT_TAG, begin_parent
 from rspnet_platform.run import closing_on_failure
 from rspnet_platform.tracking import runs
@@ -33,6 +34,12 @@ def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
     for recipe in config.configs:  # before hours of training
         question_of(config, next(run for run in planned if run.recipe == recipe), {})
     check_reachable(place.tracking_uri)
+    with leased(place.uri):
+        return walk(config, place, planned)
+
+
+def walk(config: BenchmarkConfig, place: Place, planned: Sequence[BenchmarkRun]) -> dict[str, Any]:
+    """Of a benchmark that was found to be possible, and that nobody else is at work on."""
     parent_id = begin(config, place, planned)
     with closing_on_failure(place.tracking_uri, parent_id):
         stopped = train_all(planned, {PARENT_TAG: parent_id, "job": "benchmark"})

@@ -9,6 +9,7 @@ from rspnet_platform.benchmark.training_cost import CostWatch
 from rspnet_platform.command_line import say
 from rspnet_platform.config import PretrainConfig, flatten
 from rspnet_platform.home import default_home
+from rspnet_platform.lease import leased
 from rspnet_platform.pretraining import log_damage, train
 from rspnet_platform.run import Run, begin, closing_run_on_failure, send_unsent_metrics, settle
 from rspnet_platform.stream.training_dataset import TrainingStream
@@ -61,6 +62,12 @@ def train_run(planned: BenchmarkRun, resources: WorkerResources, tags: Mapping[s
     run, record = planned.run, RunRecord.load(planned.run.uri)
     if record is not None and record.stage != "training":
         return None
+    with leased(run.uri):  # `jobs/pretrain.py` may go on with one of them
+        return train_leased_run(planned, resources, tags)
+
+
+def train_leased_run(planned: BenchmarkRun, resources: WorkerResources, tags: Mapping[str, str]) -> str | None:
+    run, record = planned.run, RunRecord.load(planned.run.uri)
     say(f"{run.name}: {planned.stream.plan.num_steps} steps")
     record = begin(run, record, tags)
     try:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from statistics import mean, stdev
 from typing import Any
 
+from rspnet_core.encoders.video_encoder import VideoEncoder
 from rspnet_platform import runtime, storage
 from rspnet_platform.command_line import say
 from rspnet_platform.config import flatten
@@ -20,6 +21,7 @@ from rspnet_platform.finetune.one_run import finish_run, finished_result
 from rspnet_platform.finetune.recognition_run import RecognitionRun, plan_run
 from rspnet_platform.finetune.recognition_videos import recognition_videos
 from rspnet_platform.home import default_home
+from rspnet_platform.lease import leased
 from rspnet_platform.parent_run import PARENT_TAG, begin_parent
 from rspnet_platform.run import closing_on_failure, generated_name, settle
 from rspnet_platform.tracking import runs
@@ -63,8 +65,22 @@ def finetune(config: FinetuneConfig, recipe: Mapping[str, Any] | None = None) ->
     initial, network = find_initial_encoder(config, campaign.uri, campaign.tracking_uri)
     check_fits(config, initial)
     planned = [plan_part(campaign, part, initial) for part in parts(campaign)]
-    results = [finished_result(run) for run in planned]
+    for run in planned:
+        finished_result(run)  # refuses what does not go on, before anything is written
     check_reachable(campaign.tracking_uri)
+    with leased(campaign.uri):
+        return walk(campaign, initial, network, planned, recipe)
+
+
+def walk(
+    campaign: Campaign,
+    initial: InitialEncoder,
+    network: VideoEncoder | None,
+    planned: Sequence[RecognitionRun],
+    recipe: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Of a campaign that was found to be possible, and that nobody else is at work on."""
+    results = [finished_result(run) for run in planned]
     if network is not None:
         keep_initial_encoder(initial, network, campaign.uri)
     if recipe is not None:

@@ -1,6 +1,6 @@
 """Every video of a data set through a frozen encoder, into Parquet files; what is finished stays finished."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from rspnet_platform.inference.embedding_parts import EMBEDDING, EmbeddingParts
 from rspnet_platform.inference.embedding_request import EmbeddingRequest
 from rspnet_platform.inference.model_reference import LoadedModel, load_model
 from rspnet_platform.inference.video_parts import VIDEO_INDEX, PartsLeft, in_parts
+from rspnet_platform.lease import leased
 from rspnet_platform.shards.dataset import ShardedDataset, open_dataset
 from rspnet_platform.stream.clip_dataset import clip_dataset
 from rspnet_platform.stream.clip_decoding import SampleRecipe
@@ -41,18 +42,21 @@ def embed(config: EmbedConfig) -> dict[str, Any]:
     embeddings of another model, data set or kind.
     """
     embedding = Embedding.settle(config)
-    if embedding.left:
-        runtime.connect()
-        try:
-            embedding.compute()
-        finally:
-            runtime.disconnect()
-    return embedding.finish()
+    with leased(embedding.parts.output):
+        embedding = embedding.begin()
+        if embedding.left:
+            runtime.connect()
+            try:
+                embedding.compute()
+            finally:
+                runtime.disconnect()
+        return embedding.finish()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Embedding:
-    """All of one embedding that is settled before Ray starts. `left` are the parts that are to be computed."""
+    """All of one embedding that is settled before Ray starts. `left` are the parts that are to be computed, once it has
+    begun."""
 
     config: EmbedConfig
     model: LoadedModel
@@ -60,11 +64,11 @@ class Embedding:
     request: EmbeddingRequest
     recipe: SampleRecipe
     parts: EmbeddingParts
-    left: tuple[int, ...]
+    left: tuple[int, ...] = ()
 
     @classmethod
     def settle(cls, config: EmbedConfig) -> "Embedding":
-        """Opens everything, and enters the request in the output. With the errors of `embed`."""
+        """Opens everything. With the errors of `embed`."""
         dataset = open_dataset(config.data, config.version)
         video_indices = select_videos(dataset, config.split)
         model = load_model(config.model, resolve_tracking_uri(config.tracking, default_home()))
@@ -81,8 +85,6 @@ class Embedding:
             request_sha256=request.sha256,
         )
         request.check(parts.output)
-        if left := parts.unfinished():
-            request.begin(parts.output, told_of(model, dataset, recipe))
         return cls(
             config=config,
             model=model,
@@ -90,8 +92,16 @@ class Embedding:
             request=request,
             recipe=recipe,
             parts=parts,
-            left=tuple(left),
         )
+
+    def begin(self) -> "Embedding":
+        """Finds what is left, now that nobody else writes it, and enters the request in the output. With the errors of
+        `embed`."""
+        self.request.check(self.parts.output)
+        left = tuple(self.parts.unfinished())
+        if left:
+            self.request.begin(self.parts.output, told_of(self.model, self.dataset, self.recipe))
+        return replace(self, left=left)
 
     def compute(self) -> None:
         """The unfinished parts in their order, on the Ray that this process is connected to. StorageError where a store

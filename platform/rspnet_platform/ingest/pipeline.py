@@ -27,6 +27,7 @@ from rspnet_platform.ingest.refusal_limit import RefusalLimit
 from rspnet_platform.ingest.refusals import write_refusals
 from rspnet_platform.ingest.sources import SourceListing, list_videos
 from rspnet_platform.ingest.workplace import open_workplace
+from rspnet_platform.lease import is_leased, leased
 from rspnet_platform.shards.dataset import read_description
 from rspnet_platform.shards.description import DESCRIPTION_NAME
 
@@ -46,23 +47,53 @@ def ingest(config: IngestConfig, progress: Callable[[int, int, int], None] | Non
     if config.test_fraction is not None:
         check_without_splits(listing, config.test_fraction)
     ingest_sha256 = hash_command(config, listing)
+    # A job that adds to the data set has files of its own there, which are not what killed ones have left.
+    if (result := _find_finished(output, listing, ingest_sha256, cleans=not is_leased(output))) is None:
+        _open_output(output, config, ingest_sha256)  # refuses what cannot be, before another job is waited for
+        with leased(output):
+            result = _find_finished(output, listing, ingest_sha256, cleans=True)  # another job may have ended it since
+            if result is None:
+                return _ingest_leased(output, config, listing, ingest_sha256, progress or (lambda *_: None))
+    return _with_audit(result, config, listing)
+
+
+def _find_finished(output: str, listing: SourceListing, ingest_sha256: str, *, cleans: bool) -> IngestResult | None:
+    """What this very command has made before."""
+    if not storage.exists(storage.join(output, DESCRIPTION_NAME)):
+        return None
+    if (finished := find_finished_version(output, ingest_sha256)) is None:
+        return None
+    if cleans:
+        delete_journal_of(output, ingest_sha256)  # in case the last run ended right before that
+        storage.delete_partial_files(output)
+    return replace(result_of_version(output, finished, listing), already_complete=True)
+
+
+def _open_output(output: str, config: IngestConfig, ingest_sha256: str) -> tuple[BaseVersion, Journal]:
+    """What there is to add to, and what an interrupted run of this command has done. Raises ValueError for an output
+    that holds something else."""
     base = NOTHING
     if storage.exists(storage.join(output, DESCRIPTION_NAME)):
-        if (finished := find_finished_version(output, ingest_sha256)) is not None:
-            delete_journal_of(output, ingest_sha256)  # in case the last run ended right before that
-            storage.delete_partial_files(output)
-            result = replace(result_of_version(output, finished, listing), already_complete=True)
-            return _with_audit(result, config, listing)
         base = _base_to_add_to(output, config)
     elif config.add:
         raise ValueError(f"there is no complete data set at {output} to add to; accepted: the same without --add")
+    return base, Journal(output, ingest_sha256, base.version)
+
+
+def _ingest_leased(
+    output: str,
+    config: IngestConfig,
+    listing: SourceListing,
+    ingest_sha256: str,
+    progress: Callable[[int, int, int], None],
+) -> IngestResult:
+    base, journal = _open_output(output, config, ingest_sha256)
     if config.test_fraction is not None:
         listing, notes = with_drawn_split(listing, base, fraction=config.test_fraction, seed=config.seed)
         for note in notes:
             say(note)
-    journal = Journal(output, ingest_sha256, base.version)
     state = IngestState(output, config, base, journal, listing)
-    _run(state, config, base, listing, progress or (lambda *_: None))
+    _run(state, config, base, listing, progress)
     storage.delete_partial_files(output)  # of runs of this command that were killed as they wrote
     return _with_audit(_finish(state, config, base, journal, listing, ingest_sha256), config, listing)
 

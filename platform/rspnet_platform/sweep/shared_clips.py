@@ -7,6 +7,7 @@ import numpy as np
 from rspnet_core.random_streams import random_stream
 from rspnet_platform.command_line import say
 from rspnet_platform.config import PretrainConfig
+from rspnet_platform.lease import leased
 from rspnet_platform.shards.dataset import ShardedDataset
 from rspnet_platform.stream.clip_pack import ClipPack
 from rspnet_platform.stream.clip_pack_writing import PackWriter, empty_pack, fill_pack, finish_pack
@@ -64,20 +65,22 @@ def check_clips_stay(config: PretrainConfig, space: Mapping[str, Space]) -> None
 
 
 def make_shared_clips(writer: PackWriter, dataset: ShardedDataset, config: PretrainConfig) -> None:
-    """Decodes what is not there yet. StorageError where a store stays away, RunStoppedError where more videos are
-    damaged than `data.max_damaged_fraction` allows, be the pack new or another sweep's."""
-    pack, is_new = writer.pack, not writer.pack.is_made
-    if is_new:
-        decode_shared_clips(writer, cpus_per_task=config.scaling.cpus_per_decode_task)
+    """Decodes what is not there yet; another sweep that does so is waited for. StorageError where a store stays away,
+    RunStoppedError where more videos are damaged than `data.max_damaged_fraction` allows, be the pack new or another
+    sweep's."""
+    pack = writer.pack
     budget = DamageBudget(
         ledger=pack.damage, num_videos=len(pack.in_order), max_damaged_fraction=config.data.max_damaged_fraction
     )
-    complaint = budget.complaint(dataset.videos)
-    if is_new and complaint:
-        empty_pack(pack)  # mended videos are to be decoded anew
-    elif is_new:
-        finish_pack(pack)
-    if complaint:
+    if not pack.is_made:
+        with leased(pack.uri, waits=True):
+            if not pack.is_made:
+                decode_shared_clips(writer, cpus_per_task=config.scaling.cpus_per_decode_task)
+                if complaint := budget.complaint(dataset.videos):
+                    empty_pack(pack)  # mended videos are to be decoded anew
+                    raise RunStoppedError(complaint)
+                finish_pack(pack)
+    if complaint := budget.complaint(dataset.videos):
         raise RunStoppedError(complaint)
 
 

@@ -10,6 +10,7 @@ from rspnet_platform import runtime, storage
 from rspnet_platform.command_line import say
 from rspnet_platform.config import flatten
 from rspnet_platform.home import default_home
+from rspnet_platform.lease import has_lost_a_lease, leased
 from rspnet_platform.parent_run import PARENT_TAG, begin_parent
 from rspnet_platform.run import closing_on_failure
 from rspnet_platform.stream.cpu_budget import Budget
@@ -45,11 +46,12 @@ def sweep(job: SweepJob) -> dict[str, Any]:
     """Searches, repeats, trains the winner; the same command goes on where it was. Returns what the job prints."""
     settled = settle_sweep(job, default_home())
     check_reachable(settled.tracking_uri)
-    runtime.connect()
-    try:
-        return run_sweep(settled)
-    finally:
-        runtime.disconnect()
+    with leased(settled.uri):
+        runtime.connect()
+        try:
+            return run_sweep(settled)
+        finally:
+            runtime.disconnect()
 
 
 def run_sweep(settled: Sweep) -> dict[str, Any]:
@@ -66,7 +68,8 @@ def run_sweep(settled: Sweep) -> dict[str, Any]:
         try:
             return walk(settled, book, resources, num_at_once, parent_id)
         finally:
-            runs.end_children(settled.tracking_uri, parent_id, "KILLED")
+            if not has_lost_a_lease():
+                runs.end_children(settled.tracking_uri, parent_id, "KILLED")
 
 
 def walk(
