@@ -8,6 +8,7 @@ from rspnet_platform.train.checkpoint_list import (
     CHECKPOINT_LIST,
     COPY,
     CheckpointListKeeper,
+    delete_unlisted_checkpoints,
     mend_checkpoint_list,
 )
 
@@ -58,3 +59,32 @@ def test_a_run_that_has_not_begun_needs_nothing(tmp_path):
     mend_checkpoint_list("s3://bucket/run")
     CheckpointListKeeper("s3://bucket/run").after_report(None, [], None)
     assert not (tmp_path / COPY).exists()
+
+
+def test_what_the_list_does_not_name_is_deleted(tmp_path, capsys):
+    """Half a checkpoint of a full disk, or one that was on its way at a kill. What is listed, waits for its validation
+    or has another name stays."""
+    names = {kind: f"checkpoint_2026-12-01_13-09-30.60222{index}" for index, kind in enumerate(("kept", "new", "left"))}
+    for name in (*names.values(), "checkpoint_of_mine", "damaged_videos"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "data.json").touch()
+    results = {kind: {"checkpoint_dir_name": name} for kind, name in names.items()}
+    listed = EMPTY | {
+        "checkpoint_results": [results["kept"]],
+        "pending_training_results": [results["new"]],
+        "latest_checkpoint_result": results["new"],
+    }
+    (tmp_path / CHECKPOINT_LIST).write_text(json.dumps(listed))
+    delete_unlisted_checkpoints(str(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == sorted(
+        [names["kept"], names["new"], "checkpoint_of_mine", "damaged_videos"]
+    )
+    assert capsys.readouterr().err.count("deleted") == 1
+
+
+def test_before_the_first_list_no_checkpoint_counts(tmp_path):
+    """The first one was on its way: the run begins anew, and without it."""
+    (tmp_path / "checkpoint_2026-12-01_13-09-30.602226").mkdir()
+    delete_unlisted_checkpoints(str(tmp_path))
+    delete_unlisted_checkpoints(str(tmp_path / "none"))
+    assert not list(tmp_path.iterdir())

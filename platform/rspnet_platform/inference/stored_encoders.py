@@ -18,6 +18,7 @@ from rspnet_platform.inference.encoder_card import EncoderCard, EncoderInput
 from rspnet_platform.inference.encoder_files import CARD_NAME, build_seeded, load_weights, read_card, read_encoder
 from rspnet_platform.inference.encoder_input_of_run import encoder_input_of_run, value_of
 from rspnet_platform.shards.dataset import read_description
+from rspnet_platform.temporary_folder import temporary_folder
 from rspnet_platform.tracking.redaction import redact
 
 LoadedParts = tuple[VideoEncoder, EncoderCard]
@@ -156,7 +157,7 @@ def local_copy(uri: str) -> Iterator[Path]:
             raise FileNotFoundError(f"{uri} does not exist")
         yield Path(uri)
         return
-    with tempfile.TemporaryDirectory(prefix="rspnet-") as folder:
+    with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
         path = Path(folder) / uri.rsplit("/", 1)[1]
         storage.download_file(uri, str(path))
         yield path

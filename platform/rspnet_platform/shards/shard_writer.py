@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from rspnet_platform import storage
 from rspnet_platform.shards.schema import SHARD_SCHEMA, parquet_options
+from rspnet_platform.temporary_folder import temporary_folder
 
 
 class ShardWriter:
@@ -22,7 +23,7 @@ class ShardWriter:
         self._uri = uri
         self._rows: list[Mapping[str, Any]] = []
         self._row_group = 0
-        descriptor, self._temporary_path = tempfile.mkstemp(prefix="rspnet-", suffix=".parquet")
+        descriptor, self._temporary_path = tempfile.mkstemp(suffix=".parquet", dir=temporary_folder())
         os.close(descriptor)
         self._writer = pq.ParquetWriter(self._temporary_path, SHARD_SCHEMA, **parquet_options())
 

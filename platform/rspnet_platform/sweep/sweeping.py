@@ -32,6 +32,7 @@ from rspnet_platform.sweep.trial import TrialLaunch
 from rspnet_platform.sweep.trial_record import TrialBook, TrialRecord
 from rspnet_platform.sweep.tuning import ask_board_to_stop, tune_trials
 from rspnet_platform.sweep.winner import train_winner
+from rspnet_platform.temporary_folder import temporary_folder
 from rspnet_platform.tracking import runs
 from rspnet_platform.tracking.client import check_reachable
 from rspnet_platform.tracking.redaction import redact
@@ -176,7 +177,7 @@ def publish(settled: Sweep, rows: Sequence[Row], shares: dict[str, float], paren
     """Table and plots, into the parent run and the sweep's folder. Returns their folder there."""
     space = settled.job.space
     results_uri = storage.join(settled.uri, RESULTS)
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=temporary_folder()) as name:
         folder = Path(name)
         (folder / "table.md").write_text(as_markdown(rows, space, objective))
         (folder / "table.csv").write_text(as_csv(rows, space))

@@ -17,6 +17,7 @@ from rspnet_platform.sweep.cooperative_asha import NUM_SAMPLES, NUMBER, SCORE, C
 from rspnet_platform.sweep.dotted_keys import shown
 from rspnet_platform.sweep.trial import TrialLaunch, run_trial
 from rspnet_platform.sweep.trial_record import Score, TrialBook, TrialRecord
+from rspnet_platform.temporary_folder import temporary_folder
 
 ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # records and MLflow have it all
@@ -104,7 +105,10 @@ def tune_trials(
         return
     os.environ.update({name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()})
     searcher = RecordingSearcher(numbers, book, create)
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+    with (
+        warnings.catch_warnings(),
+        tempfile.TemporaryDirectory(dir=temporary_folder(), ignore_cleanup_errors=True) as folder,
+    ):
         warnings.simplefilter("ignore")  # Tune warns of fields of its own
         tuner = tune.Tuner(
             tune.with_resources(tune.with_parameters(run_trial, launch=launch), resources_of(launch)),

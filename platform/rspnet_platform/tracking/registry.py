@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rspnet_platform.inference.encoder_card import EncoderCard
 from rspnet_platform.inference.weights_checksum import check_weights, weights_sha256
+from rspnet_platform.temporary_folder import temporary_folder
 from rspnet_platform.tracking.client import tracking_client
 from rspnet_platform.tracking.pyfunc_package import PyfuncParts, encoder_outputs, save_pyfunc
 from rspnet_platform.tracking.redaction import redact, redact_values
@@ -78,7 +79,7 @@ def register_model(
     _delete_unregistered(client, run.info.experiment_id, run_id, parts.name)
     logged = client.create_logged_model(run.info.experiment_id, name=parts.name, source_run_id=run_id)
     try:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
             model_folder = save_pyfunc(Path(folder), run_id, logged.model_id, parts)
             client.log_model_artifacts(logged.model_id, str(model_folder))
     except BaseException:
@@ -118,7 +119,7 @@ def pull_encoder(model_uri: str, tracking_uri: str) -> tuple["VideoEncoder", Enc
 
     from rspnet_platform.inference.encoder_files import CARD_NAME, WEIGHTS_NAME, read_card, read_encoder
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
         # Not models:/NAME/VERSION, which MLflow would look up in the process's default registry.
         location = client.get_model_version_download_uri(version.name, version.version)
         artifacts = download_artifacts(f"{location}/artifacts", dst_path=folder, tracking_uri=tracking_uri)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rspnet_platform.temporary_folder import temporary_folder
 from rspnet_platform.tracking.client import tracking_client
 from rspnet_platform.tracking.redaction import redact
 from rspnet_platform.tracking.tracking_config import sqlite_path
@@ -76,7 +77,7 @@ def read_json_artifact(tracking_uri: str, run_id: str, name: str) -> Any:
     client, _ = _client_and_run(tracking_uri, run_id)
     from mlflow.exceptions import MlflowException
 
-    with tempfile.TemporaryDirectory(prefix="rspnet-") as folder:
+    with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
         try:
             path = client.download_artifacts(run_id, name, folder)
         except (MlflowException, OSError) as error:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from rspnet_platform.temporary_folder import temporary_folder
 from rspnet_platform.tracking.client import tracking_client
 from rspnet_platform.tracking.redaction import redact, redact_values
 from rspnet_platform.tracking.tracking_config import sqlite_path
@@ -131,7 +132,7 @@ def log_text(tracking_uri: str, run_id: str, text: str, artifact_file: str) -> N
 
 def log_bytes(tracking_uri: str, run_id: str, content: bytes, artifact_file: str) -> None:
     """Uploads `content` as a file; `artifact_file` is its name, without folders."""
-    with tempfile.TemporaryDirectory(prefix="rspnet-") as folder:
+    with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
         path = Path(folder, artifact_file)
         path.write_bytes(content)
         log_artifacts(tracking_uri, run_id, path)

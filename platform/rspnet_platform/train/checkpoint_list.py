@@ -5,6 +5,7 @@ and Ray refuses to go on with the run. Object stores put files as a whole.
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from rspnet_platform.command_line import say
 
 CHECKPOINT_LIST = "checkpoint_manager_snapshot.json"
 COPY = "checkpoint_manager_snapshot.copy.json"
+_CHECKPOINT = re.compile(r"checkpoint_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.\d+")
+"""As Ray Train names them."""
 
 
 class CheckpointListKeeper(UserCallback):
@@ -46,6 +49,28 @@ def mend_checkpoint_list(run_uri: str) -> None:
             mended.write(json.dumps(without_deleted(json.loads(copy.read_bytes()), run_uri)).encode())
     else:
         path.unlink()
+
+
+def delete_unlisted_checkpoints(run_uri: str) -> None:
+    """Of a run that nobody trains now: what was on its way when an attempt died, or did not fit on the disk. Nothing
+    goes on from what the list does not name. Where the store does not delete it a line says so, and the run goes on."""
+    unlisted = sorted(set(filter(_CHECKPOINT.fullmatch, storage.list_names(run_uri))) - listed_names(run_uri))
+    for name in unlisted:
+        try:
+            storage.delete_folder(storage.join(run_uri, name))
+            say(f"deleted {storage.join(run_uri, name)}: left by an attempt that was ended, and not in the run's list")
+        except storage.StorageError as error:
+            say(f"{error}; it is left there")
+
+
+def listed_names(run_uri: str) -> set[str]:
+    """Folders of the checkpoints that the run's list names, be they validated or not."""
+    try:
+        listed = storage.read_json(storage.join(run_uri, CHECKPOINT_LIST))
+    except FileNotFoundError:
+        return set()
+    results = [*listed["checkpoint_results"], *listed["pending_training_results"], listed["latest_checkpoint_result"]]
+    return {result["checkpoint_dir_name"] for result in results if result is not None}
 
 
 def without_deleted(listed: dict[str, Any], run_uri: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ray.train import Checkpoint
 from rspnet_platform import storage
 from rspnet_platform.config import TrainingRunConfig, flatten
 from rspnet_platform.stream.consumed import ConsumedVideos
+from rspnet_platform.temporary_folder import temporary_folder
 from rspnet_platform.train.checkpoint_checksums import (
     CHECKSUMS,
     check_digest,
@@ -49,7 +50,7 @@ class DataState:
 
 def write_checkpoint(tensors: dict[str, Any], data_state: DataState, config: TrainingRunConfig) -> Path:
     """A fresh local folder with all of it. Raises what the disk raises."""
-    folder = Path(tempfile.mkdtemp(prefix="rspnet-checkpoint-"))
+    folder = Path(tempfile.mkdtemp(prefix="checkpoint-", dir=temporary_folder()))
     try:
         torch.save(tensors, folder / TENSORS)
         (folder / DATA_STATE).write_text(json.dumps(data_state.to_json()))

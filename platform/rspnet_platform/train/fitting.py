@@ -8,7 +8,7 @@ from ray.train.torch import TorchTrainer
 from ray.train.v2.api.exceptions import TrainingFailedError
 
 from rspnet_platform.command_line import say
-from rspnet_platform.train.checkpoint_list import mend_checkpoint_list
+from rspnet_platform.train.checkpoint_list import delete_unlisted_checkpoints, mend_checkpoint_list
 from rspnet_platform.train.failure_notice import storage_error_in, summary
 from rspnet_platform.train.reservation import give_back
 
@@ -20,6 +20,7 @@ def fit_to_the_end(new_trainer: Callable[[], TorchTrainer], run_uri: str, max_fa
     """
     for num_deaths in range(1, max_failures + 2):
         mend_checkpoint_list(run_uri)  # the controller may have died while it wrote that
+        delete_unlisted_checkpoints(run_uri)
         try:
             return fit(new_trainer())
         except ActorDiedError as error:

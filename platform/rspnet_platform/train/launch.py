@@ -21,7 +21,11 @@ from rspnet_platform.stream.frame_readers import frame_reader
 from rspnet_platform.stream.splits import select_videos
 from rspnet_platform.stream.stream_plan import StreamPlan, VideoLocations
 from rspnet_platform.stream.training_dataset import TrainingStream
-from rspnet_platform.train.checkpoint_list import CheckpointListKeeper, mend_checkpoint_list
+from rspnet_platform.train.checkpoint_list import (
+    CheckpointListKeeper,
+    delete_unlisted_checkpoints,
+    mend_checkpoint_list,
+)
 from rspnet_platform.train.checkpoints import latest_checkpoint, load_data_state
 from rspnet_platform.train.damaged_checkpoints import fit_past_damaged_checkpoints
 from rspnet_platform.train.fitting import fit_to_the_end
@@ -169,6 +173,7 @@ def launch_training(
     )
     if resources.in_process:
         mend_checkpoint_list(run_uri)
+        delete_unlisted_checkpoints(run_uri)
 
         def fit() -> None:
             cpus, use_gpu = resources.cpus_per_worker, resources.use_gpu
@@ -185,6 +190,7 @@ def launch_training(
         fit_past_damaged_checkpoints(fit, run_uri)
         num_left_before, num_left = num_left, stream.num_undamaged_samples_left()
         if num_left < config.training.global_batch_size or num_left == num_left_before:
+            delete_unlisted_checkpoints(run_uri)
             return
 
 

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, TypeVar
 from pyarrow.fs import FileSystem, FSSpecHandler, PyFileSystem
 
 from rspnet_platform import object_store, storage
+from rspnet_platform.temporary_folder import temporary_folder
 
 T = TypeVar("T")
 
@@ -58,7 +59,7 @@ class PatientStore:
     def open(self, path: str, mode: str) -> Any:
         """A whole file, by way of a temporary one: so each half of it can be tried again."""
         uri = self._uri(path)
-        temporary: Any = tempfile.NamedTemporaryFile(prefix="rspnet-")  # noqa: SIM115 (closed by its reader or writer)
+        temporary: Any = tempfile.NamedTemporaryFile(dir=temporary_folder())  # noqa: SIM115 (closed by its user)
         if mode == "wb":
             return _Upload(temporary, uri)
         assert mode == "rb"
