@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from rspnet_platform.train.checkpoint_checksums import DamagedCheckpointError
 from rspnet_platform.train.checkpoint_list import (
     CHECKPOINT_LIST,
     COPY,
@@ -11,6 +12,7 @@ from rspnet_platform.train.checkpoint_list import (
     delete_unlisted_checkpoints,
     mend_checkpoint_list,
 )
+from rspnet_platform.train.damaged_checkpoints import drop_newest_checkpoint
 
 EMPTY = {
     "checkpoint_results": [],
@@ -80,6 +82,23 @@ def test_what_the_list_does_not_name_is_deleted(tmp_path, capsys):
         [names["kept"], names["new"], "checkpoint_of_mine", "damaged_videos"]
     )
     assert capsys.readouterr().err.count("deleted") == 1
+
+
+def test_a_checkpoint_that_was_found_damaged_stays(tmp_path):
+    """The run went on from the one before, and said that it is left where it is."""
+    names = [f"checkpoint_2026-12-01_13-09-30.60222{index}" for index in range(2)]
+    for name in names:
+        (tmp_path / name).mkdir()
+    results = [{"checkpoint_dir_name": name, "metrics": {"step": step}} for step, name in enumerate(names)]
+    listed = {
+        "checkpoint_results": results,
+        "checkpoint_report_indices": [0, 1],
+        "latest_checkpoint_result": results[1],
+    }
+    (tmp_path / CHECKPOINT_LIST).write_text(json.dumps(EMPTY | listed))
+    assert drop_newest_checkpoint(str(tmp_path), DamagedCheckpointError("a byte differs")) == 0
+    delete_unlisted_checkpoints(str(tmp_path))
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
 
 
 def test_before_the_first_list_no_checkpoint_counts(tmp_path):

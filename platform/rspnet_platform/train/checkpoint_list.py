@@ -19,6 +19,8 @@ from rspnet_platform.command_line import say
 
 CHECKPOINT_LIST = "checkpoint_manager_snapshot.json"
 COPY = "checkpoint_manager_snapshot.copy.json"
+DAMAGED_MARK = "damaged.txt"
+"""In a checkpoint that was taken off the list for what a reader found, and is left for its user to look at."""
 _CHECKPOINT = re.compile(r"checkpoint_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.\d+")
 """As Ray Train names them."""
 
@@ -56,6 +58,8 @@ def delete_unlisted_checkpoints(run_uri: str) -> None:
     goes on from what the list does not name. Where the store does not delete it a line says so, and the run goes on."""
     unlisted = sorted(set(filter(_CHECKPOINT.fullmatch, storage.list_names(run_uri))) - listed_names(run_uri))
     for name in unlisted:
+        if storage.exists(storage.join(run_uri, name, DAMAGED_MARK)):
+            continue
         try:
             storage.delete_folder(storage.join(run_uri, name))
             say(f"deleted {storage.join(run_uri, name)}: left by an attempt that was ended, and not in the run's list")

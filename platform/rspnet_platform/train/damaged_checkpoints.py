@@ -5,7 +5,7 @@ from collections.abc import Callable
 from rspnet_platform import storage
 from rspnet_platform.command_line import say
 from rspnet_platform.train.checkpoint_checksums import DamagedCheckpointError
-from rspnet_platform.train.checkpoint_list import CHECKPOINT_LIST, keeping
+from rspnet_platform.train.checkpoint_list import CHECKPOINT_LIST, DAMAGED_MARK, keeping
 
 
 def fit_past_damaged_checkpoints(fit: Callable[[], None], run_uri: str) -> None:
@@ -29,5 +29,6 @@ def drop_newest_checkpoint(run_uri: str, error: DamagedCheckpointError) -> int:
     if not others:
         raise DamagedCheckpointError(f"{error}; the run has no other") from error
     latest = max(others, key=lambda result: result["metrics"]["step"])
+    storage.write_bytes(storage.join(run_uri, damaged, DAMAGED_MARK), f"{error}\n".encode())
     storage.write_json(list_uri, listed | {"latest_checkpoint_result": latest})
     return int(latest["metrics"]["step"])
