@@ -1,7 +1,9 @@
 """A job's manners: recipe first, dotted keys, messages on stderr, one JSON object as the last line of stdout."""
 
 import atexit
+import codecs
 import json
+import locale
 import os
 import signal
 import sys
@@ -42,6 +44,7 @@ def run_job(
     While it works, all other output of this process goes to standard error, also what native libraries and forwarded
     workers print: the result must be the last line, and alone.
     """
+    use_utf8()
     STOP_REQUESTS.handle_signals()
     try:
         config = parse_arguments(sys.argv[1:])
@@ -65,6 +68,14 @@ def run_job(
         sys.exit(f"error: {redact(str(error))}")
     sys.stderr.flush()
     os.write(result_descriptor, (json.dumps(result) + "\n").encode())
+
+
+def use_utf8() -> None:
+    """Starts this process anew where the locale asks for another encoding: names of files and classes would be garbled,
+    here and in every process that the job starts."""
+    if codecs.lookup(locale.getencoding()).name != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def end_stopped(stop: BaseException, *, goes_on: bool) -> NoReturn:

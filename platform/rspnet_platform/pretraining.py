@@ -1,6 +1,7 @@
 """The main walk: data set, training, retrieval beside random initialisation, registry, one result."""
 
 import contextlib
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -237,8 +238,12 @@ def show(
     run: Run, evaluation: Evaluation, validation: ValidationSummary, model_uri: str, report: str | None = None
 ) -> None:
     """Where to look, for the person who started the job: commands that work as they are printed."""
-    tracking, python = redact(run.tracking_uri), sys.executable
-    page = tracking if tracking.startswith("http") else f"{python} -m mlflow ui --backend-store-uri {tracking}"
+    tracking, python = shlex.quote(redact(run.tracking_uri)), shlex.quote(sys.executable)
+    page = (
+        redact(run.tracking_uri)
+        if tracking.startswith("http")
+        else f"{python} -m mlflow ui --backend-store-uri {tracking}"
+    )
     predict = f"import mlflow; print(mlflow.pyfunc.load_model('{model_uri}').predict(['VIDEO.mp4']).shape)"
     say(
         f"\n{evaluation.table()}\n\n"

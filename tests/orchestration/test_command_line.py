@@ -33,6 +33,19 @@ def unwrapped(text: str) -> str:
     return " ".join(text.replace("│", " ").split())
 
 
+def test_a_job_reads_names_as_utf8_under_any_locale():
+    """Its processes do too: the job is started anew where the locale is another one's."""
+    code = (
+        "import os, sys\nrun_job(list, lambda _: {'utf8': sys.flags.utf8_mode, 'asked': os.environ.get('PYTHONUTF8')})"
+    )
+    path = f"import sys; sys.path.insert(0, {str(ROOT / 'platform')!r})\n"
+    head = path + "from rspnet_platform.command_line import run_job\n"
+    environment = {key: value for key, value in os.environ.items() if key not in ("LANG", "LC_CTYPE", "PYTHONUTF8")}
+    environment |= {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = subprocess.run([sys.executable, "-c", head + code], capture_output=True, text=True, env=environment)
+    assert json.loads(done.stdout) == {"utf8": 1, "asked": "1"}, done.stderr
+
+
 def test_stdout_holds_the_result_alone():
     """Whatever else prints, natively too, goes to stderr."""
     done = run(

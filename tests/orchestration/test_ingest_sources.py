@@ -1,10 +1,15 @@
 """What an ingest lists: folders, CSVs, what it skips by name, and paths that may not be opened at all."""
 
+import ast
 import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import fsspec
 import pytest
+from rspnet_platform.ingest.layouts.source_listing import SkipReason
 from rspnet_platform.ingest.sources import list_videos
 from rspnet_platform.videos.refusal_reasons import RefusalReason
 
@@ -39,6 +44,49 @@ def test_a_link_back_up_ends(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.mp4")
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
     assert [v.video_id for v in list_videos(str(tmp_path)).videos] == ["a/1.mp4"]
+
+
+def test_a_second_link_to_a_folder_is_listed(tmp_path: Path) -> None:
+    """Its videos have the label of the folder itself, in whatever order a disk lists them."""
+    (tmp_path / "walk").mkdir()
+    (tmp_path / "walk" / "a.mp4").write_bytes(b"")
+    (tmp_path / "another").symlink_to(tmp_path / "walk")
+    listing = list_videos(str(tmp_path))
+    assert [(video.video_id, video.label) for video in listing.videos] == [("walk/a.mp4", "walk")]
+    assert [(file.path, file.reason) for file in listing.skipped] == [("another/", SkipReason.SAME_FOLDER)]
+
+
+LISTED_BY_SOMEBODY_ELSE = """
+import os, sys
+from rspnet_platform.ingest.sources import list_videos
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+listing = list_videos(sys.argv[1])
+print([video.video_id for video in listing.videos])
+print([(file.path, str(file.reason)) for file in listing.skipped])
+print([(refusal.path, str(refusal.reason), refusal.detail) for refusal in listing.refusals])
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+def test_folders_that_may_not_be_read_stop_nothing() -> None:
+    """They are listed, a hidden one as passed over, another one as refused, and all else is taken."""
+    with tempfile.TemporaryDirectory() as name:  # pytest's own are closed to others
+        root = Path(name)
+        root.chmod(0o755)
+        for folder in ("run", ".Trash-1000", "lost+found"):
+            (root / folder).mkdir()
+            (root / folder / "a.mp4").write_bytes(b"")
+        (root / ".Trash-1000").chmod(0o700)
+        (root / "lost+found").chmod(0o700)
+        done = subprocess.run([sys.executable, "-c", LISTED_BY_SOMEBODY_ELSE, name], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [ast.literal_eval(line) for line in done.stdout.splitlines()] == [
+        ["run/a.mp4"],
+        [(".Trash-1000/", "unreadable_hidden_folder")],
+        [("lost+found/", "unreadable", "the folder cannot be listed: Permission denied")],
+    ]
 
 
 def test_names_that_are_no_text_are_refused(tmp_path: Path) -> None:

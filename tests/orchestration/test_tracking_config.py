@@ -1,8 +1,11 @@
 """Where runs are tracked, and what never gets printed."""
 
+import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
+from rspnet_platform.tracking import run_history, runs
 from rspnet_platform.tracking.redaction import HIDDEN, is_secret_name, redact, redact_values
 from rspnet_platform.tracking.tracking_config import TrackingConfig, resolve_tracking_uri, sqlite_path
 
@@ -35,6 +38,35 @@ def test_stores_that_cannot_work_are_refused(uri: str, tmp_path: Path) -> None:
     """Folders, which MLflow 3 refuses late, and databases in memory: the error says what would do."""
     with pytest.raises(ValueError, match="accepted: http"):
         resolve_tracking_uri(TrackingConfig(uri=uri), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["proj%2Ffeature", "my project", "take#2", "what?"])
+def test_a_folders_name_is_no_url(name: str, tmp_path: Path, empty_database: Path) -> None:
+    """Database and artifacts are in that very folder, and no file is anywhere else. (MLflow leaves an empty folder.)"""
+    uri = resolve_tracking_uri(TrackingConfig(), tmp_path / name)
+    assert sqlite_path(uri) == tmp_path / name / "mlflow.db"
+    (tmp_path / name).mkdir()
+    shutil.copy(empty_database, tmp_path / name / "mlflow.db")
+    run_id = runs.start_run(uri, "videos", "first", {}, {})
+    runs.log_text(uri, run_id, "text", "note.txt")
+    assert {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*") if path.is_file()} == {name}
+    assert [path.read_text() for path in (tmp_path / name / "mlartifacts").rglob("note.txt")] == ["text"]
+    assert run_history.artifact_address(uri, run_id, "note.txt").startswith(f"{tmp_path}/{name}/mlartifacts/")
+
+
+@pytest.mark.filterwarnings("ignore:unclosed database:ResourceWarning")
+def test_a_database_that_is_none_of_mlflows_is_named(tmp_path: Path, empty_database: Path) -> None:
+    """Garbage, and another version's: one error that names the file and what to do."""
+    garbage, other = tmp_path / "garbage.db", tmp_path / "other.db"
+    garbage.write_bytes(bytes(range(256)) * 20)
+    shutil.copy(empty_database, other)
+    with sqlite3.connect(other) as database:
+        database.execute("update alembic_version set version_num = 'deadbeef0000'")
+    for path, message in ((garbage, "file is not a database"), (other, "found version deadbeef0000")):
+        with pytest.raises(
+            ValueError, match=rf"database sqlite:///{path} cannot be used: .*{message}.*mlflow db upgrade"
+        ):
+            runs.start_run(f"sqlite:///{path}", "videos", "first", {}, {})
 
 
 def test_names_with_separators_are_refused() -> None:

@@ -1,5 +1,6 @@
 """The one way to a tracking store: it answers within seconds or there is one clear error; quiet logs."""
 
+import functools
 import http.client
 import logging
 import os
@@ -32,12 +33,32 @@ _ENVIRONMENT_DEFAULTS = {
 
 
 def tracking_client(tracking_uri: str, *, num_attempts: int = 2) -> "MlflowClient":
-    """A client of a store that answers. Raises ConnectionError as `check_reachable` does."""
+    """A client of a store that answers. Raises ConnectionError as `check_reachable` does, and ValueError for a database
+    that MLflow cannot use."""
     check_reachable(tracking_uri, num_attempts=num_attempts)
     prepare_mlflow()
     from mlflow import MlflowClient
 
+    if not tracking_uri.startswith(("http://", "https://")):
+        _check_database(tracking_uri)
     return MlflowClient(tracking_uri)
+
+
+@functools.cache  # once it is found to be sound
+def _check_database(tracking_uri: str) -> None:
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from mlflow.version import VERSION
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        MlflowClient(tracking_uri).search_experiments(max_results=1)
+    except (MlflowException, SQLAlchemyError) as error:
+        raise ValueError(
+            f"the tracking database {redact(tracking_uri)} cannot be used: {redact(str(error).splitlines()[0])}."
+            f" Accepted are a database of MLflow {VERSION} (after a backup, `mlflow db upgrade` migrates an older one),"
+            " and another --tracking.uri"
+        ) from error
 
 
 def import_mlflow() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -88,7 +89,10 @@ def read_json_artifact(tracking_uri: str, run_id: str, name: str) -> Any:
 def artifact_address(tracking_uri: str, run_id: str, name: str) -> str:
     """Where an artifact of the run lies: a path on this machine where the store is a folder of it, else a URI."""
     _, run = _client_and_run(tracking_uri, run_id)
-    return f"{redact(run.info.artifact_uri.rstrip('/')).removeprefix('file://')}/{name}"
+    address = redact(run.info.artifact_uri.rstrip("/"))
+    if address.startswith("file://"):
+        address = unquote(address.removeprefix("file://"))
+    return f"{address}/{name}"
 
 
 def _client_and_run(tracking_uri: str, run_id: str) -> tuple[Any, Any]:

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from rspnet_platform.tracking.redaction import redact
 
@@ -12,6 +12,7 @@ _ACCEPTED = (
     "or postgresql+psycopg2://USER:PASSWORD@HOST/DATABASE"
 )
 _DATABASE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
+_QUOTED = {"%": "%25", "?": "%3F", "#": "%23"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,21 +43,30 @@ def resolve_tracking_uri(config: TrackingConfig, home: Path) -> str:
     path = Path(uri).expanduser()
     if uri.startswith("file:") or path.suffix not in _DATABASE_SUFFIXES or path.is_dir():
         raise ValueError(f"tracking.uri is {redact(uri)!r}, where MLflow 3 cannot keep runs; accepted: {_ACCEPTED}")
-    return f"sqlite:///{path.resolve()}"
+    return _sqlite_uri(path)
 
 
 def sqlite_path(tracking_uri: str) -> Path | None:
     """The database file of an absolute SQLite URI, or None for a server."""
     if not tracking_uri.startswith("sqlite:"):
         return None
-    return Path(unquote(urlsplit(tracking_uri).path[1:]))
+    return Path(_path_in(tracking_uri))
+
+
+def _path_in(sqlite_uri: str) -> str:
+    return unquote(sqlite_uri.partition("?")[0].partition(":///")[2])
+
+
+def _sqlite_uri(path: Path) -> str:
+    """Of a path that may hold what means something in a URI; SQLAlchemy decodes it."""
+    return f"sqlite:///{''.join(_QUOTED.get(character, character) for character in str(path.resolve()))}"
 
 
 def _absolute_sqlite_uri(uri: str) -> str:
-    scheme_and_path, question_mark, query = uri.partition("?")
-    path = scheme_and_path.partition(":///")[2]
+    _, question_mark, query = uri.partition("?")
+    path = _path_in(uri)
     if not path or ":memory:" in path:
         raise ValueError(
             f"tracking.uri is {uri!r}: every process would have a database of its own; accepted: {_ACCEPTED}"
         )
-    return f"sqlite:///{Path(path).expanduser().resolve()}{question_mark}{query}"
+    return f"{_sqlite_uri(Path(path).expanduser())}{question_mark}{query}"

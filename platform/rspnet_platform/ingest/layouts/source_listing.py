@@ -25,6 +25,8 @@ class SkipReason(StrEnum):
     UNLISTED = "unlisted"
     UNUSED = "unused"
     MISSING = "missing"
+    SAME_FOLDER = "same_folder"
+    UNREADABLE_HIDDEN_FOLDER = "unreadable_hidden_folder"
 
     @property
     def sentence(self) -> str:
@@ -37,6 +39,8 @@ _SENTENCES = {
     SkipReason.UNLISTED: "The file is on disk, but in none of the lists.",
     SkipReason.UNUSED: "The lists name the file as used by neither side of this split.",
     SkipReason.MISSING: "The lists name the video, but it was never downloaded.",
+    SkipReason.SAME_FOLDER: "It is a link to a folder that was read under another name.",
+    SkipReason.UNREADABLE_HIDDEN_FOLDER: "The folder is hidden, and may not be read.",
 }
 
 
