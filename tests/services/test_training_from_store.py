@@ -108,7 +108,7 @@ def check_the_one_error(job: PretrainJob) -> None:
     assert own_lines(stderr(job))[-1] == error
     assert not any("Traceback" in line for line in own_lines(stderr(job)))
     assert "StorageError" not in stderr(job)
-    assert "going on" not in stderr(job)
+    assert "going on from" not in stderr(job)
     assert last_run(job) == ("FAILED", error.removeprefix("error: "))
 
 
