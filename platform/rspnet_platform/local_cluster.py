@@ -14,6 +14,11 @@ PRELOADED_MODULES = ("ray.train", "rspnet_platform.stream.clip_source")
 """What nearly every worker needs. Ray has workers import them before their first task, while the driver is still busy
 with other things."""
 
+MAX_SOCKET_PATH_BYTES = 103
+"""Of macOS; Linux takes four more."""
+LONGEST_SOCKET = "/session_2026-12-31_23-59-59_999999_4194304/sockets/plasma_store"
+SHORT_FOLDER = "/tmp"
+
 IS_LOCAL = "RSPNET_LOCAL_CLUSTER"
 
 WORKERS_SETTINGS = {
@@ -58,8 +63,25 @@ def start_local_cluster(num_cpus: int | None) -> None:
             include_dashboard=False,
             logging_level=logging.WARNING,
             log_to_driver=True,
+            _temp_dir=folder_of_sessions(),
         )
     os.environ[IS_LOCAL] = "1"
+
+
+def folder_of_sessions() -> str:
+    """Ray's own folder for its sockets and logs, or one with a shorter name where the sockets' paths would be longer
+    than the system takes. Raises ValueError where there is none."""
+    from ray._common.utils import get_default_ray_temp_dir
+
+    folder = get_default_ray_temp_dir()
+    if len(os.fsencode(f"{folder}{LONGEST_SOCKET}")) <= MAX_SOCKET_PATH_BYTES:
+        return folder
+    if not os.access(SHORT_FOLDER, os.W_OK):
+        raise ValueError(
+            f"the temporary folder {os.path.dirname(folder)} has too long a path for Ray's sockets, and {SHORT_FOLDER}"
+            f" may not be written; accepted: a TMPDIR of up to {MAX_SOCKET_PATH_BYTES - len(LONGEST_SOCKET) - 4} bytes"
+        )
+    return f"{SHORT_FOLDER}/ray"
 
 
 def is_local_cluster() -> bool:

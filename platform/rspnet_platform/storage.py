@@ -20,11 +20,15 @@ def is_remote(path_or_uri: str) -> bool:
 
 
 def resolve_uri(path_or_uri: str | os.PathLike[str]) -> str:
-    """An absolute local path, or the URI without its trailing slashes. `~` is expanded, symlinks are kept."""
+    """An absolute local path, or the URI without its trailing slashes. `~` is expanded, symlinks are kept. ValueError
+    for a URI with an empty part, or one of dots alone: clients take them out, and do not find what is there."""
     text = os.fspath(path_or_uri)
     if not text:
         raise ValueError("an empty path was given; accepted: a local path or a URI such as s3://bucket/folder")
     if is_remote(text):
+        parts = text.partition("://")[2].strip("/").split("/")
+        if {"", ".", ".."} & set(parts[1:]):
+            raise ValueError(f"{text} has a part that is empty or of dots alone; accepted: keys without // and /./")
         return text.rstrip("/")
     return os.path.abspath(os.path.expanduser(text.removeprefix("file://")))
 

@@ -152,6 +152,15 @@ def test_unusable_sources_are_named(tmp_path: Path, name: str, content: str | by
         list_videos(str(tmp_path / name))
 
 
+@pytest.mark.parametrize("uri", ["s3://bucket//videos", "s3://bucket/a/./b", "gs://bucket/a//b.csv"])
+def test_keys_that_clients_cannot_ask_for_are_named(uri: str) -> None:
+    """They would be taken for others, and not be found."""
+    with pytest.raises(
+        ValueError, match=rf"{uri} has a part that is empty or of dots alone; accepted: keys without //"
+    ):
+        list_videos(uri)
+
+
 def test_a_folder_without_videos_is_named(tmp_path: Path) -> None:
     """An empty source is a mistake, with the number of files that were no videos."""
     touch(tmp_path, "a.txt")

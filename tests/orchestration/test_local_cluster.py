@@ -118,6 +118,17 @@ def connections(processes: list[Any]) -> Iterator[tuple[Any, list[Any]]]:
             yield process, process.net_connections(kind="inet")
 
 
+def test_a_long_temporary_folder_is_gone_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The paths of Ray's sockets would be longer than the system takes; without another folder one error says so."""
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    for folder, expected in (("/scratch", "/scratch/ray"), (f"/scratch/{'x' * 60}", "/tmp/ray")):
+        monkeypatch.setenv("TMPDIR", folder)
+        assert local_cluster.folder_of_sessions() == expected
+    monkeypatch.setattr(local_cluster, "SHORT_FOLDER", "/nowhere")
+    with pytest.raises(ValueError, match=r"/scratch/x{60} has too long a path .* accepted: a TMPDIR of up to 35 bytes"):
+        local_cluster.folder_of_sessions()
+
+
 def test_the_driver_keeps_its_own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the daemons are started with is taken back, and what the user has set of Ray Train's goes to the workers."""
     monkeypatch.setenv("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.1")
