@@ -101,9 +101,10 @@ def test_a_checkpoint_that_was_found_damaged_stays(tmp_path):
     assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
 
 
-def test_before_the_first_list_no_checkpoint_counts(tmp_path):
-    """The first one was on its way: the run begins anew, and without it."""
+def test_without_a_list_nothing_is_deleted(tmp_path, capsys):
+    """The first checkpoint was on its way, or the list was lost: the run begins anew, and says so."""
     (tmp_path / "checkpoint_2026-12-01_13-09-30.602226").mkdir()
     delete_unlisted_checkpoints(str(tmp_path))
     delete_unlisted_checkpoints(str(tmp_path / "none"))
-    assert not list(tmp_path.iterdir())
+    assert len(list(tmp_path.iterdir())) == 1
+    assert capsys.readouterr().err.count("has 1 checkpoints and no ") == 1

@@ -55,9 +55,15 @@ def mend_checkpoint_list(run_uri: str) -> None:
 
 def delete_unlisted_checkpoints(run_uri: str) -> None:
     """Of a run that nobody trains now: what was on its way when an attempt died, or did not fit on the disk. Nothing
-    goes on from what the list does not name. Where the store does not delete it a line says so, and the run goes on."""
-    unlisted = sorted(set(filter(_CHECKPOINT.fullmatch, storage.list_names(run_uri))) - listed_names(run_uri))
-    for name in unlisted:
+    goes on from what the list does not name. Without a list nothing is deleted: it may have been lost, and they not.
+    Where the store does not delete one a line says so, and the run goes on."""
+    listed = listed_names(run_uri)
+    found = set(filter(_CHECKPOINT.fullmatch, storage.list_names(run_uri)))
+    if listed is None:
+        if found:
+            say(f"{run_uri} has {len(found)} checkpoints and no {CHECKPOINT_LIST} that names them: the run begins anew")
+        return
+    for name in sorted(found - listed):
         if storage.exists(storage.join(run_uri, name, DAMAGED_MARK)):
             continue
         try:
@@ -67,12 +73,12 @@ def delete_unlisted_checkpoints(run_uri: str) -> None:
             say(f"{error}; it is left there")
 
 
-def listed_names(run_uri: str) -> set[str]:
-    """Folders of the checkpoints that the run's list names, be they validated or not."""
+def listed_names(run_uri: str) -> set[str] | None:
+    """Folders of the checkpoints that the run's list names, be they validated or not; None without a list."""
     try:
         listed = storage.read_json(storage.join(run_uri, CHECKPOINT_LIST))
     except FileNotFoundError:
-        return set()
+        return None
     results = [*listed["checkpoint_results"], *listed["pending_training_results"], listed["latest_checkpoint_result"]]
     return {result["checkpoint_dir_name"] for result in results if result is not None}
 
