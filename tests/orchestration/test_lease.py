@@ -31,6 +31,8 @@ from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = LeaseTimes(seconds_between_beats=0.2, stale_seconds=1.0)
+PATIENT = LeaseTimes(seconds_between_beats=0.2, stale_seconds=60.0)
+"""Where an owner is alive: a busy machine must not make it look dead."""
 JOB = f"""
 import sys, time
 sys.path.insert(0, {str(ROOT / "platform")!r})
@@ -88,9 +90,9 @@ def held_by_another_machine(folder: str) -> Owner:
 
 def test_a_second_job_is_refused_while_the_first_one_works(folder: str, start) -> None:
     """With who has the folder and since when; stopped in order, the first one leaves nothing and the second goes on."""
-    first = start(folder)
+    first = start(folder, PATIENT)
     said_until_it_works(first)
-    second = start(folder)
+    second = start(folder, PATIENT)
     _, said = second.communicate(timeout=60)
     assert second.returncode == 1
     assert f"error: {folder} is being written by another job: process {first.pid} of" in said
@@ -99,7 +101,7 @@ def test_a_second_job_is_refused_while_the_first_one_works(folder: str, start) -
     first.send_signal(signal.SIGTERM)
     assert first.wait(60) == 143
     assert lease_numbers(folder) == []
-    assert "\n  " not in said_until_it_works(start(folder))
+    assert "\n  " not in said_until_it_works(start(folder, PATIENT))
 
 
 def test_after_a_sigkill_the_same_command_goes_on_at_once(folder: str, start) -> None:
@@ -164,7 +166,7 @@ def test_of_many_that_take_over_at_once_one_alone_gets_it(folder: str) -> None:
     dead = replace(Owner.this_process(), pid=2**22 + 1)
     Path(folder).mkdir()
     Path(lease_uri(folder, 1)).write_bytes(dead.written(0))
-    leases = [Lease(folder, QUICK) for _ in range(8)]
+    leases = [Lease(folder, PATIENT) for _ in range(8)]
 
     def acquire(lease: Lease) -> bool:
         try:
@@ -182,9 +184,9 @@ def test_of_many_that_take_over_at_once_one_alone_gets_it(folder: str) -> None:
 
 def test_who_waits_goes_on_once_the_other_has_ended(folder: str, start) -> None:
     """As two first jobs do that both want the embedded data set."""
-    first = Lease(folder, QUICK)
+    first = Lease(folder, PATIENT)
     first.acquire(waits=False)
-    second = start(folder, waits=True)
+    second = start(folder, PATIENT, waits=True)
     assert second.stderr is not None
     assert any("it is; waiting for its end" in line for line in iter(second.stderr.readline, ""))
     first.release()
