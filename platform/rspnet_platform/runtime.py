@@ -11,7 +11,7 @@ from typing import Any
 
 import rspnet_core
 import rspnet_platform
-from rspnet_platform.cluster_head import HeadWatch, check_head_answers
+from rspnet_platform.cluster_head import HeadWatch, check_head_answers, check_head_speaks
 from rspnet_platform.command_line import UserError, say_step
 from rspnet_platform.local_cluster import IS_LOCAL, is_local_cluster, start_local_cluster
 from rspnet_platform.object_store import RETRYING
@@ -44,6 +44,7 @@ def connect(*, num_cpus: int | None = None) -> None:
     say_step(f"connecting to the Ray at {address}" if address else "starting Ray on this machine")
     if address:
         check_head_answers(address)
+        check_head_speaks(address)
     with warnings.catch_warnings(), signals_stay_with_the_job():
         warnings.simplefilter("ignore")
         if address:

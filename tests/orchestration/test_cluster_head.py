@@ -5,10 +5,12 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import ray
 from rspnet_platform import cluster_head
-from rspnet_platform.cluster_head import HeadWatch, check_head_answers
+from rspnet_platform.cluster_head import HeadWatch, check_head_answers, check_head_speaks
 from rspnet_platform.command_line import UserError
 from rspnet_platform.stop_requests import StopRequests, stop_message
 
@@ -33,6 +35,29 @@ def test_an_address_where_nothing_listens_is_named(head: socket.socket) -> None:
     for dead in (address, f"ray://{address}"):
         with pytest.raises(UserError, match=f"RAY_ADDRESS is '{dead}', and no Ray answers there .*refused"):
             check_head_answers(dead, max_seconds=0.0)
+
+
+def test_a_port_of_something_else_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A web server, and what answers nothing: Ray would ask them for ever. An encrypted cluster is not asked."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = address_of(server.socket)
+    with pytest.raises(UserError, match=f"RAY_ADDRESS is '{address}', and what listens there is no Ray"):
+        check_head_speaks(address)
+    monkeypatch.setenv("RAY_USE_TLS", "1")
+    check_head_speaks(address)
+    monkeypatch.delenv("RAY_USE_TLS")
+    server.shutdown()
+    server.server_close()
+    monkeypatch.setattr(cluster_head, "SECONDS_TO_GREET", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(UserError, match="timed out"):
+        check_head_speaks(address_of(silent))
+    check_head_speaks("auto")
+
+
+def test_a_head_greets(ray_of_two_cpus: None) -> None:  # noqa: ARG001
+    """Ray's own, as this process reaches it."""
+    check_head_speaks(ray.get_runtime_context().gcs_address)
 
 
 def test_words_that_name_no_place_are_rays_to_answer() -> None:

@@ -54,6 +54,14 @@ def test_a_folders_name_is_no_url(name: str, tmp_path: Path, empty_database: Pat
     assert run_history.artifact_address(uri, run_id, "note.txt").startswith(f"{tmp_path}/{name}/mlartifacts/")
 
 
+def test_a_database_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """At once: MLflow would try for 100 s. Root may write everywhere but on what is no disk."""
+    (tmp_path / "file").touch()
+    for folder, message in ((tmp_path / "file" / "below", "Not a directory"), (Path("/proc/1"), "may not be written")):
+        with pytest.raises(ConnectionError, match=rf"the tracking database {folder}/a.db cannot be used: .*{message}"):
+            runs.start_run(f"sqlite:///{folder}/a.db", "videos", "first", {}, {})
+
+
 @pytest.mark.filterwarnings("ignore:unclosed database:ResourceWarning")
 def test_a_database_that_is_none_of_mlflows_is_named(tmp_path: Path, empty_database: Path) -> None:
     """Garbage, and another version's: one error that names the file and what to do."""

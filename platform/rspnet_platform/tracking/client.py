@@ -9,6 +9,7 @@ import ssl
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -83,10 +84,10 @@ def prepare_mlflow() -> None:
 def check_reachable(tracking_uri: str, *, timeout_seconds: float = 3.0, num_attempts: int = 2) -> None:
     """Returns once the store answers; raises ConnectionError that names it after `num_attempts` short tries.
 
-    A SQLite store's folder is created.
+    A SQLite store's folder is created; ConnectionError where it cannot be, or may not be written.
     """
     if (database := sqlite_path(tracking_uri)) is not None:
-        database.parent.mkdir(parents=True, exist_ok=True)
+        _check_writable(database)
         return
     for attempt in range(num_attempts):
         try:
@@ -98,6 +99,24 @@ def check_reachable(tracking_uri: str, *, timeout_seconds: float = 3.0, num_atte
                     "it, or set --tracking.uri or MLFLOW_TRACKING_URI (sqlite:///PATH needs no server)"
                 ) from error
             time.sleep(1.0)
+
+
+def _check_writable(database: Path) -> None:
+    """MLflow would try to open it for 100 s. SQLite writes beside it too."""
+    reason = None
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror
+    else:
+        for path in (database.parent, *([database] if database.exists() else [])):
+            if not os.access(path, os.W_OK):
+                reason = f"{path} may not be written"
+    if reason is not None:
+        raise ConnectionError(
+            f"the tracking database {database} cannot be used: {reason}. Accepted is one in a folder that this user may"
+            " write: set --tracking.uri or MLFLOW_TRACKING_URI, or start the job elsewhere"
+        )
 
 
 def _probe(tracking_uri: str, timeout_seconds: float) -> None:
