@@ -13,7 +13,7 @@ from rspnet_platform.inference.video_embedder import VideoEmbedder
 from rspnet_platform.ingest.ingest_config import IngestConfig
 from rspnet_platform.ingest.transcoding import transcode
 from rspnet_platform.shards.dataset import open_dataset
-from rspnet_platform.videos.display_times import MAX_NUM_REORDERED, _sorted_times
+from rspnet_platform.videos.display_times import MAX_NUM_REORDERED, DisplayTimes, _sorted_times
 from rspnet_platform.videos.resampling import at_constant_rate
 from rspnet_platform.videos.sequential_decoding import open_video
 
@@ -85,6 +85,15 @@ def test_extreme_rates_are_recorded(rate: Fraction) -> None:
     with open_video(data, short_side=32) as video:
         assert sum(1 for _ in video.frames) == 20
         assert float(video.frames_per_second) == pytest.approx(float(rate), rel=1e-6)
+
+
+def test_times_that_give_no_rate_leave_the_stated_one() -> None:
+    """Two frames hours apart, and frames that are a tick of 1 / 90,000 s apart."""
+    for tick, step in ((Fraction(1, 1000), 36_000_000), (Fraction(1, 90_000), 1)):
+        times = DisplayTimes(tick, has_jumping_clock=False)
+        for frame in frames_at([0, step], tick, 1):
+            times.add_frame(frame)
+        assert times.rate(Fraction(25)) == 25
 
 
 def test_a_data_set_of_before_is_read(small_dataset, tmp_path: Path) -> None:

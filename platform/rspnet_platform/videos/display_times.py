@@ -10,6 +10,8 @@ import av
 import numpy as np
 from av.format import Flags
 
+from rspnet_platform.videos.limits import MAX_STATED_FRAMES_PER_SECOND, MIN_STATED_FRAMES_PER_SECOND
+
 MAX_NUM_REORDERED = 16
 """Frames that a decoder of H.264 or HEVC holds back, at the most."""
 MAX_STEP_SECONDS = 10
@@ -91,12 +93,14 @@ class DisplayTimes:
         return float((before + int(gaps)) * self._time_base) + max(0.0, promised_seconds - covered)
 
     def rate(self, stated: Fraction) -> Fraction:
-        """Frames per second: as stated, unless the frames' times say something else."""
+        """Frames per second: as stated, unless the frames' times say something else that can be."""
         steps = self._steps()
         steps = steps[self._shown(steps)]
         if not (total := int(steps.sum())):
             return stated
         measured = len(steps) / (total * self._time_base)
+        if not MIN_STATED_FRAMES_PER_SECOND <= measured <= MAX_STATED_FRAMES_PER_SECOND:
+            return stated
         if measured / _DIFFERING_RATE <= stated <= measured * _DIFFERING_RATE:
             return stated
         return measured.limit_denominator(1001)
